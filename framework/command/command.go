@@ -1,0 +1,117 @@
+// Package command is the command line of meshproof. A program of one's own is a main function that calls Main with the
+// patterns that it wants to prove.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshproof/meshproof/framework/lab"
+	"github.com/meshproof/meshproof/framework/pattern"
+)
+
+// Exit codes, as the README lists them.
+const (
+	exitOK           = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitInconclusive = 3
+	exitEnvironment  = 4
+	exitInterrupted  = 130
+)
+
+// Main runs the command line with these patterns and ends the process with its exit code.
+func Main(patterns ...pattern.Pattern) {
+	os.Exit(run(patterns, os.Args[1:]))
+}
+
+func run(patterns []pattern.Pattern, args []string) int {
+	if code, done := becomePart(args); done {
+		return code
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := newRoot(patterns)
+	root.SetArgs(args)
+	return exitCode(ctx, root.ExecuteContext(ctx))
+}
+
+// becomePart handles the hidden words by which the program starts itself for another purpose than the command line.
+func becomePart(args []string) (code int, done bool) {
+	if len(args) == 0 {
+		return 0, false
+	}
+	var err error
+	switch args[0] {
+	case lab.InitArgument:
+		err = lab.RunInit(args[1])
+	case lab.EnterArgument:
+		err = lab.RunEnter(args[1:])
+	default:
+		return 0, false
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "meshproof:", err)
+		return exitEnvironment, true
+	}
+	return exitOK, true
+}
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError is bad input: one clear line and exit 2, before anything is touched.
+func usageError(format string, args ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// environmentError is a cluster or machine that does not do what it should.
+func environmentError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: exitEnvironment, err: err}
+}
+
+// exitCode prints the error, once, and returns the code that the process ends with.
+func exitCode(ctx context.Context, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var coded *exitError
+	code := exitUsage // cobra's own errors are about flags and arguments
+	if errors.As(err, &coded) {
+		code = coded.code
+	}
+	if ctx.Err() != nil && code == exitEnvironment {
+		code = exitInterrupted
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(os.Stderr, "meshproof:", text)
+	}
+	return code
+}
+
+func newRoot(patterns []pattern.Pattern) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "meshproof",
+		Short:         "Prove that the data paths of a service mesh really work",
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(newLabCommand())
+	return root
+}

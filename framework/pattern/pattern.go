@@ -1,0 +1,4 @@
+package pattern
+
+// Pattern placeholder
+type Pattern struct{}
