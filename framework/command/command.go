@@ -10,10 +10,13 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/meshproof/meshproof/framework/lab"
 	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/framework/run"
 )
 
 // Exit codes, as the README lists them.
@@ -28,13 +31,15 @@ const (
 
 // Main runs the command line with these patterns and ends the process with its exit code.
 func Main(patterns ...pattern.Pattern) {
-	os.Exit(run(patterns, os.Args[1:]))
+	os.Exit(execute(patterns, os.Args[1:]))
 }
 
-func run(patterns []pattern.Pattern, args []string) int {
-	if code, done := becomePart(args); done {
+func execute(patterns []pattern.Pattern, args []string) int {
+	if code, done := becomePart(patterns, args); done {
 		return code
 	}
+	// client-go logs through klog to standard error, where people read what this program says.
+	klog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := newRoot(patterns)
@@ -43,7 +48,7 @@ func run(patterns []pattern.Pattern, args []string) int {
 }
 
 // becomePart handles the hidden words by which the program starts itself for another purpose than the command line.
-func becomePart(args []string) (code int, done bool) {
+func becomePart(patterns []pattern.Pattern, args []string) (code int, done bool) {
 	if len(args) == 0 {
 		return 0, false
 	}
@@ -53,6 +58,11 @@ func becomePart(args []string) (code int, done bool) {
 		err = lab.RunInit(args[1])
 	case lab.EnterArgument:
 		err = lab.RunEnter(args[1:])
+	case run.ChildArgument:
+		if !run.Child(patterns, os.Stdin, os.NewFile(run.EventsFD, "events")) {
+			return exitFailed, true
+		}
+		return exitOK, true
 	default:
 		return 0, false
 	}
@@ -112,6 +122,7 @@ func newRoot(patterns []pattern.Pattern) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newLabCommand())
+	root.AddCommand(newListCommand(patterns), newPreflightCommand(patterns), newRunCommand(patterns), newRenderCommand(patterns),
+		newReportCommand(), newCleanCommand(), newLabCommand(), newVersionCommand())
 	return root
 }

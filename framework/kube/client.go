@@ -100,3 +100,12 @@ func Describe(object *unstructured.Unstructured) string {
 	}
 	return object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
 }
+
+// ResourceName is the resource that the cluster serves a kind as.
+func (c *Client) ResourceName(kind schema.GroupVersionKind) (schema.GroupVersionResource, error) {
+	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return schema.GroupVersionResource{}, fmt.Errorf("find kind %s on the cluster: %w", kind, err)
+	}
+	return mapping.Resource, nil
+}

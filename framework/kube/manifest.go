@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
@@ -26,9 +27,14 @@ func Decode(source string, data []byte) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: read document %d: %w", source, index, err)
 		}
-		content := map[string]any{}
-		if err := yaml.UnmarshalStrict(document, &content); err != nil {
+		asJSON, err := yaml.YAMLToJSONStrict(document)
+		if err != nil {
 			return nil, fmt.Errorf("%s: document %d is not valid YAML: %w", source, index, err)
+		}
+		content := map[string]any{}
+		// Kubernetes' own decoder keeps whole numbers whole, which the accessors of unstructured objects rely on.
+		if err := utiljson.Unmarshal(asJSON, &content); err != nil {
+			return nil, fmt.Errorf("%s: document %d is not an object: %w", source, index, err)
 		}
 		if len(content) == 0 {
 			continue // only comments

@@ -43,3 +43,6 @@ func (l *Lab) Command(context.Context, string, ...string) (*exec.Cmd, error) {
 
 // Status is for Linux only.
 func (l *Lab) Status(context.Context) (node.Status, error) { return node.Status{}, unsupported() }
+
+// EnsureFixtures is for Linux only.
+func (l *Lab) EnsureFixtures(context.Context, Options) error { return unsupported() }

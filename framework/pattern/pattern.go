@@ -1,4 +1,180 @@
+// Package pattern is what a service mesh pattern is to meshproof: its manifests, its claims, and the specs that prove them.
 package pattern
 
-// Pattern placeholder
-type Pattern struct{}
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Pattern is a mesh configuration with a known data path.
+type Pattern struct {
+	// Name is the folder under suites/ and the word on the command line, for example "basic-gateway".
+	Name string
+	// Title is one line for people.
+	Title string
+	// Path draws the data path, hop by hop.
+	Path string
+	// Parameters are all that the manifests' ${name} may use.
+	Parameters []Parameter
+	// Manifests holds the YAML files that are installed; each *.yaml in it is one.
+	Manifests fs.FS
+	// Hops are the workloads whose evidence the claims use.
+	Hops []Hop
+	// Agent is the vantage point in the cluster.
+	Agent Agent
+	// Claims are what the pattern promises; every one has a spec.
+	Claims []Claim
+	// Deviations say, one line each, where the manifests differ from the pattern's source, and why.
+	Deviations []string
+	// Specs registers the specs with Ginkgo; it is called once, in the process that runs this pattern.
+	Specs func(env *Env)
+}
+
+// Parameter is a value that the manifests use as ${Name}.
+type Parameter struct {
+	Name, Default, Description string
+	// Namespace marks the name of a namespace of the run; a run's suffix is added to it.
+	Namespace bool
+	// Fixture, when set, names the program under fixtures/ whose image is the value.
+	Fixture string
+}
+
+// Kind of a hop.
+type Kind string
+
+const (
+	// Sidecar is a workload with a proxy beside it.
+	Sidecar Kind = "sidecar"
+	// Gateway is a proxy alone.
+	Gateway Kind = "gateway"
+	// Plain is a workload without a proxy.
+	Plain Kind = "plain"
+)
+
+// ProxyContainer is the name of the proxy's container in every pod that has one.
+const ProxyContainer = "istio-proxy"
+
+// Hop is a proxy or server that a probe passes.
+type Hop struct {
+	// Name is how claims and reports call it, for example "gateway".
+	Name string
+	Kind Kind
+	// Namespace is the name of the parameter that holds its namespace; Selector are its pods' labels.
+	Namespace string
+	Selector  string
+	// Container is the application's container, whose log holds the server's records; empty for gateways.
+	Container string
+}
+
+// Agent finds the pod of a fixture agent: the vantage point of runs whose runner cannot reach the cluster's addresses.
+type Agent struct{ Namespace, Selector string }
+
+// Claim is one sentence that must be true on the wire.
+type Claim struct {
+	// Alias is its short name in patterns.md, for example "BG1"; Slug its part of the ID, which never changes.
+	Alias, Slug string
+	// Text is the sentence.
+	Text string
+	// Ends are the independent witnesses, at least two.
+	Ends []string
+}
+
+// ID is the claim's identity, for example "basic-gateway/page-is-complete".
+func (p Pattern) ID(c Claim) string { return p.Name + "/" + c.Slug }
+
+// Claim finds a claim by alias, slug or ID.
+func (p Pattern) Claim(name string) (Claim, bool) {
+	index := slices.IndexFunc(p.Claims, func(c Claim) bool {
+		return strings.EqualFold(c.Alias, name) || c.Slug == name || p.ID(c) == name
+	})
+	if index < 0 {
+		return Claim{}, false
+	}
+	return p.Claims[index], true
+}
+
+// Hop finds a hop by name.
+func (p Pattern) Hop(name string) (Hop, bool) {
+	index := slices.IndexFunc(p.Hops, func(h Hop) bool { return h.Name == name })
+	if index < 0 {
+		return Hop{}, false
+	}
+	return p.Hops[index], true
+}
+
+// Validate finds mistakes that an author can make in a Pattern; they are all returned as one error.
+func (p Pattern) Validate() error {
+	var problems []string
+	note := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if p.Name == "" || p.Title == "" || p.Manifests == nil || p.Specs == nil {
+		note("it needs Name, Title, Manifests and Specs")
+	}
+	seen := map[string]bool{}
+	for _, claim := range p.Claims {
+		if claim.Alias == "" || claim.Slug == "" || claim.Text == "" {
+			note("claim %q needs Alias, Slug and Text", claim.Alias+claim.Slug)
+		}
+		if len(claim.Ends) < 2 {
+			note("claim %s names %d ends, and needs two independent ones", claim.Alias, len(claim.Ends))
+		}
+		if seen[claim.Alias] || seen[claim.Slug] {
+			note("claim %s (%s) is there twice", claim.Alias, claim.Slug)
+		}
+		seen[claim.Alias], seen[claim.Slug] = true, true
+	}
+	if len(p.Claims) == 0 {
+		note("it has no claims")
+	}
+	parameters := map[string]Parameter{}
+	for _, parameter := range p.Parameters {
+		parameters[parameter.Name] = parameter
+	}
+	for _, hop := range p.Hops {
+		if parameter, found := parameters[hop.Namespace]; !found || !parameter.Namespace {
+			note("hop %s: %q is not a namespace parameter", hop.Name, hop.Namespace)
+		}
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("pattern %q: %s", p.Name, strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// Values are a run's parameters, by name.
+type Values map[string]string
+
+// Values returns the parameters of a run: defaults, then images, then set, with the suffix added to namespaces that were
+// not set. A name in set that the pattern does not have, and a parameter left without a value, are errors.
+func (p Pattern) Values(set map[string]string, suffix string, image func(fixture string) string) (Values, error) {
+	values := Values{}
+	for _, parameter := range p.Parameters {
+		value := parameter.Default
+		if parameter.Fixture != "" {
+			value = image(parameter.Fixture)
+		}
+		if parameter.Namespace && suffix != "" {
+			value += "-" + suffix
+		}
+		if given, found := set[parameter.Name]; found {
+			value = given
+		}
+		if value == "" {
+			return nil, fmt.Errorf("pattern %s: parameter %s has no value: set it with --set %s=VALUE (%s)", p.Name, parameter.Name, parameter.Name, parameter.Description)
+		}
+		values[parameter.Name] = value
+	}
+	return values, nil
+}
+
+// Namespaces returns the run's own namespaces, in the order of the parameters.
+func (p Pattern) Namespaces(values Values) []string {
+	var names []string
+	for _, parameter := range p.Parameters {
+		if parameter.Namespace && !slices.Contains(names, values[parameter.Name]) {
+			names = append(names, values[parameter.Name])
+		}
+	}
+	return names
+}

@@ -39,8 +39,7 @@ type series struct {
 // same text, merged with its own metrics). An answer without any metric is an error:
 // a proxy always has some.
 func ParseStats(r io.Reader) (Stats, error) {
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	parsed, err := parser.TextToMetricFamilies(r)
+	parsed, err := parseText(r)
 	if err != nil {
 		return Stats{}, fmt.Errorf("envoy: /stats/prometheus: %w", err)
 	}
@@ -70,6 +69,18 @@ func ParseStats(r io.Reader) (Stats, error) {
 		stats.families[name] = kept
 	}
 	return stats, nil
+}
+
+// parseText turns a panic into an error: expfmt has one for a line of labels that
+// follows no metric name, and an answer that is cut off or not Envoy's may hold one.
+func parseText(r io.Reader) (parsed map[string]*dto.MetricFamily, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			parsed, err = nil, fmt.Errorf("not in the text format: %v", p)
+		}
+	}()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(r)
 }
 
 // Names returns the names of all metrics, sorted.

@@ -66,6 +66,16 @@ func All(ctx context.Context, cache Cache, versions Versions, progress Progress)
 	return b.all(ctx)
 }
 
+// Fixtures builds the images of the fixtures and returns their archive.
+func Fixtures(ctx context.Context, cache Cache, progress Progress) (string, error) {
+	toolchain, err := Toolchain(ctx)
+	if err != nil {
+		return "", err
+	}
+	b := builder{cache: cache, sources: loadSources(), toolchain: toolchain, progress: progress}
+	return b.fixtures(ctx)
+}
+
 type builder struct {
 	cache     Cache
 	sources   sources
@@ -76,7 +86,7 @@ type builder struct {
 
 func (b builder) all(ctx context.Context) (Artifacts, error) {
 	result := Artifacts{Selection: b.selection}
-	var pause, fixtures string
+	var pause, fixtures string // folders of the programs, and the archive of the images
 	// Downloads go on beside the compiler; the compilations follow each other, because the Go tool already uses every core,
 	// and because Kubernetes compiled first leaves Istio the packages that both use.
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -97,7 +107,6 @@ func (b builder) all(ctx context.Context) (Artifacts, error) {
 			{istioPart(b.selection.Istio), &result.Istio},
 			{coreDNSPart(), &result.CoreDNS},
 			{pausePart(), &pause},
-			{fixturesPart(fixturePrograms...), &fixtures},
 		} {
 			dir, err := step.part.build(groupCtx, b.cache, b.sources, b.toolchain, b.progress)
 			if err != nil {
@@ -105,7 +114,9 @@ func (b builder) all(ctx context.Context) (Artifacts, error) {
 			}
 			*step.dir = dir
 		}
-		return nil
+		var err error
+		fixtures, err = b.fixtures(groupCtx)
+		return err
 	})
 	if err := group.Wait(); err != nil {
 		return Artifacts{}, err
@@ -117,33 +128,37 @@ func (b builder) all(ctx context.Context) (Artifacts, error) {
 	return result, b.manifests(ctx, &result, istioTag)
 }
 
-// images writes two archives: what the lab itself runs, which changes with its versions, and the fixtures, which change
-// with every edit of theirs.
-func (b builder) images(ctx context.Context, result *Artifacts, istioTag, pauseDir, fixturesDir string) error {
+// images writes the archive of what the lab itself runs, which changes with its versions. The fixtures, which change with
+// every edit of theirs, have one of their own.
+func (b builder) images(ctx context.Context, result *Artifacts, istioTag, pauseDir, fixtures string) error {
 	pause := programImage("pause", Key(pauseDir), filepath.Join(pauseDir, "pause"))
 	result.PauseImage = pause.reference()
-	baseKey := Key("base", istioTag, pauseDir)
-	base, err := imageArchive(ctx, b.cache, baseKey, "images of the lab", b.progress, func() ([]image, error) {
+	key := Key("base", istioTag, pauseDir)
+	base, err := imageArchive(ctx, b.cache, key, "images of the lab", b.progress, func() ([]image, error) {
 		proxy, err := proxyImage(istioTag, result.Istio, result.Envoy, result.Root)
 		return []image{pause, pilotImage(istioTag, result.Istio), proxy}, err
 	})
 	if err != nil {
 		return err
 	}
-	fixturesKey := Key("fixtures", fixturesDir)
-	fixtures, err := imageArchive(ctx, b.cache, fixturesKey, "images of the fixtures", b.progress, func() ([]image, error) {
+	result.ImageArchives = []string{base, fixtures}
+	result.StoreKey = Key(base, fixtures)
+	return nil
+}
+
+// fixtures returns the archive of the fixtures' images.
+func (b builder) fixtures(ctx context.Context) (string, error) {
+	programs, err := fixturesPart(fixturePrograms...).build(ctx, b.cache, b.sources, b.toolchain, b.progress)
+	if err != nil {
+		return "", err
+	}
+	return imageArchive(ctx, b.cache, Key("fixtures", programs), "images of the fixtures", b.progress, func() ([]image, error) {
 		var list []image
 		for _, program := range fixturePrograms {
-			list = append(list, programImage("fixtures/"+program, fixtureTag(b.sources), filepath.Join(fixturesDir, program)))
+			list = append(list, programImage("fixtures/"+program, fixtureTag(b.sources), filepath.Join(programs, program)))
 		}
 		return list, nil
 	})
-	if err != nil {
-		return err
-	}
-	result.ImageArchives = []string{filepath.Join(base, imagesFile), filepath.Join(fixtures, imagesFile)}
-	result.StoreKey = Key(baseKey, fixturesKey)
-	return nil
 }
 
 // istioValues are the settings of the lab's mesh.

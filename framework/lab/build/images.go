@@ -280,9 +280,9 @@ func loaderPath() string {
 
 func loaderName() string { return path.Base(loaderPath()) }
 
-// imageArchive returns the cache entry whose file images.tar holds the images.
+// imageArchive returns the file in the cache that holds the images.
 func imageArchive(ctx context.Context, cache Cache, key, title string, progress Progress, images func() ([]image, error)) (string, error) {
-	return cache.Entry(ctx, "images", key, func(_ context.Context, dir string) error {
+	dir, err := cache.Entry(ctx, "images", key, func(_ context.Context, dir string) error {
 		return Timed(progress, title, func(Step) (string, error) {
 			list, err := images()
 			if err != nil {
@@ -291,6 +291,7 @@ func imageArchive(ctx context.Context, cache Cache, key, title string, progress 
 			return fmt.Sprintf("%d images", len(list)), writeImages(filepath.Join(dir, imagesFile), list)
 		})
 	})
+	return filepath.Join(dir, imagesFile), err
 }
 
 // imagesFile is the archive's name in its cache entry.

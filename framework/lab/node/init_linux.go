@@ -69,7 +69,10 @@ func start(specFile string, started time.Time, report func(Report)) error {
 	if err := c.start(startCtx); err != nil {
 		return err
 	}
-	control := &controller{started: started, parts: c.parts}
+	control := &controller{started: started, parts: c.parts, imported: map[string]bool{}}
+	for _, archive := range spec.Artifacts.ImageArchives {
+		control.imported[archive] = true
+	}
 	if err := control.serve(spec.ControlSocket()); err != nil {
 		return err
 	}
@@ -125,17 +128,20 @@ func (c *cluster) fillStore(ctx context.Context) error {
 		return err
 	}
 	for _, archive := range c.spec.Artifacts.ImageArchives {
-		if err := c.parts.run(ctx, "ctr", "/usr/bin/ctr", "--namespace", "k8s.io", "images", "import", archive); err != nil {
-			return fmt.Errorf("import images: %w", err)
+		if err := c.parts.importImages(ctx, archive); err != nil {
+			return err
 		}
 	}
 	return containerd.stop(ctx)
 }
 
-// controller answers `lab status` over a socket in the lab's folder.
+// controller answers over a socket in the lab's folder: the state of the parts, and imports of images.
 type controller struct {
 	started time.Time
 	parts   *parts
+	// imported are the archives of images that the lab has.
+	mu       sync.Mutex
+	imported map[string]bool
 }
 
 func (c *controller) serve(socket string) error {
@@ -149,12 +155,39 @@ func (c *controller) serve(socket string) error {
 		// A client that has gone needs no answer.
 		_ = json.NewEncoder(w).Encode(Status{StartedAt: c.started, Ready: true, Parts: c.parts.status()})
 	})
+	mux.HandleFunc("POST /images", func(w http.ResponseWriter, r *http.Request) {
+		if err := c.importImages(r.Context(), r.FormValue("archive")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			fmt.Fprintln(os.Stderr, "control socket:", err)
 		}
 	}()
+	return nil
+}
+
+// importImages imports an archive once.
+func (c *controller) importImages(ctx context.Context, archive string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.imported[archive] {
+		return nil
+	}
+	if err := c.parts.importImages(ctx, archive); err != nil {
+		return err
+	}
+	c.imported[archive] = true
+	return nil
+}
+
+// importImages unpacks the images of an archive into the container runtime's store.
+func (p *parts) importImages(ctx context.Context, archive string) error {
+	if err := p.run(ctx, "ctr", "/usr/bin/ctr", "--namespace", "k8s.io", "images", "import", archive); err != nil {
+		return fmt.Errorf("import images: %w", err)
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -62,12 +63,13 @@ func (p *parts) start(name string, env []string, program string, args ...string)
 	return started, nil
 }
 
-// run runs a program to its end.
+// run runs a program to its end. It is then no part any more.
 func (p *parts) run(ctx context.Context, name string, program string, args ...string) error {
 	started, err := p.start(name, nil, program, args...)
 	if err != nil {
 		return err
 	}
+	defer p.forget(started)
 	select {
 	case <-started.ended:
 		if started.exit != "exit status 0" {
@@ -122,19 +124,10 @@ func (p *part) failure() error {
 		p.name, p.exit, time.Since(p.started).Round(100*time.Millisecond), p.log, logTail(p.log))
 }
 
-// watch calls failed with the first part that ends, and returns when ctx ends.
-func (p *parts) watch(ctx context.Context, failed func(error)) {
+func (p *parts) forget(one *part) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, one := range p.list {
-		go func() {
-			select {
-			case <-one.ended:
-				failed(one.failure())
-			case <-ctx.Done():
-			}
-		}()
-	}
+	p.list = slices.DeleteFunc(p.list, func(other *part) bool { return other == one })
 }
 
 func (p *parts) status() []PartStatus {

@@ -1,0 +1,177 @@
+// Package evidence gathers what the ends recorded about each probe, and joins it by identity.
+package evidence
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/meshproof/meshproof/fixtures/record"
+	"github.com/meshproof/meshproof/framework/evidence/accesslog"
+	"github.com/meshproof/meshproof/framework/traffic"
+)
+
+// Hop is a workload whose evidence is gathered.
+type Hop struct {
+	Name, Namespace string
+	// Selector are its pods' labels.
+	Selector string
+	// Proxy is set when its pods have a proxy; Container is the application's, empty when there is none.
+	Proxy     bool
+	Container string
+}
+
+// Line is one access-log line about a probe.
+type Line struct {
+	accesslog.Line
+	// Hop, Pod and Address say whose it is; Address is the pod's IP address.
+	Hop, Pod, Address string
+	// Raw is the line as it was written.
+	Raw string
+}
+
+// Inbound tells whether a sidecar wrote the line for a request to its own application.
+func (l Line) Inbound() bool { return strings.HasPrefix(l.UpstreamCluster, "inbound|") }
+
+// Record is what an application recorded about a probe.
+type Record struct {
+	record.Request
+	// Hop and LogPod say whose log it stood in.
+	Hop, LogPod string
+}
+
+// Flow is all that is known of one probe.
+type Flow struct {
+	Result traffic.Result
+	// RequestID is what the first gateway gave the request, by which later hops are joined.
+	RequestID string
+	Lines     []Line
+	Records   []Record
+}
+
+// ID is the probe's identity.
+func (f Flow) ID() string { return f.Result.Probe.ID }
+
+// At returns the lines of a hop; inbound chooses those for its own application.
+func (f Flow) At(hop string, inbound bool) []Line {
+	var lines []Line
+	for _, line := range f.Lines {
+		if line.Hop == hop && line.Inbound() == inbound {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// RecordsAt returns the records of a hop's application.
+func (f Flow) RecordsAt(hop string) []Record {
+	var records []Record
+	for _, r := range f.Records {
+		if r.Hop == hop {
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+// Flows are the flows of one set of probes, and what the proxies' counters did meanwhile.
+type Flows struct {
+	List []Flow
+	// Counters are the movements of counters over the probes, by hop.
+	Counters map[string]CounterMovement
+	// Gaps say, per hop, why its evidence cannot be complete, with the remedy: a proxy without an access log, a log that broke
+	// off. What is judged at such a hop is inconclusive.
+	Gaps map[string]Gap
+	// Judge is told of every judgement that a matcher makes of these flows.
+	Judge func(Judgement)
+}
+
+// Gap says why evidence is missing and what to do.
+type Gap struct{ Why, Remedy string }
+
+// Outcome of a judgement.
+type Outcome string
+
+const (
+	// True: the statement holds for every probe.
+	True Outcome = "true"
+	// False: at least one probe contradicts it.
+	False Outcome = "false"
+	// Unknown: an end that must have recorded a probe has no record of it.
+	Unknown Outcome = "unknown"
+)
+
+// Judgement is one statement about a set of flows, and what came of it.
+type Judgement struct {
+	Statement string
+	Outcome   Outcome
+	// Detail is one line: what was measured, or what is wrong with the first contrary probe.
+	Detail string
+	// Cause is one of pattern.Cause's values; empty when True.
+	Cause string
+	// Remedy is what to do about Unknown.
+	Remedy string
+	// Contrary are the flows that contradict the statement, or lack evidence.
+	Contrary []Flow
+	// Probes is how many flows were judged.
+	Probes int
+}
+
+// identity is the form of a probe's ID, as traffic.NewProbes makes it.
+var identity = regexp.MustCompile(`mp-[A-Za-z0-9]+-[0-9a-f]{12}-[0-9]+`)
+
+// join sorts lines and records to the probes that they are about. A line belongs to a probe when its path or its
+// User-Agent carries the probe's identity, or its request ID is the one that a line with the identity has.
+func join(results []traffic.Result, lines []Line, records []Record) []Flow {
+	flows := make([]Flow, len(results))
+	byID, byRequest := map[string]int{}, map[string]int{}
+	for index, result := range results {
+		flows[index] = Flow{Result: result}
+		byID[result.Probe.ID] = index
+	}
+	owner := func(texts ...string) int {
+		for _, text := range texts {
+			for _, id := range identity.FindAllString(text, -1) {
+				if index, found := byID[id]; found {
+					return index
+				}
+			}
+		}
+		return -1
+	}
+	var later []Line
+	for _, line := range lines {
+		index := owner(line.Path, line.UserAgent)
+		if index < 0 {
+			later = append(later, line)
+			continue
+		}
+		flows[index].Lines = append(flows[index].Lines, line)
+		if id := line.RequestID; id != "" {
+			byRequest[id] = index
+			if flows[index].RequestID == "" {
+				flows[index].RequestID = id
+			}
+		}
+	}
+	for _, line := range later {
+		if index, found := byRequest[line.RequestID]; found {
+			flows[index].Lines = append(flows[index].Lines, line)
+		}
+	}
+	for _, r := range records {
+		index := owner(r.Path, r.Header["User-Agent"])
+		if index < 0 {
+			if found, ok := byRequest[r.Header["X-Request-Id"]]; ok {
+				index = found
+			}
+		}
+		if index >= 0 {
+			flows[index].Records = append(flows[index].Records, r)
+		}
+	}
+	for index := range flows {
+		slices.SortStableFunc(flows[index].Lines, func(a, b Line) int { return a.Start.Compare(b.Start) })
+	}
+	return flows
+}

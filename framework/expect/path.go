@@ -1,0 +1,156 @@
+package expect
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/onsi/gomega/types"
+
+	"github.com/meshproof/meshproof/framework/evidence"
+	"github.com/meshproof/meshproof/framework/pattern"
+)
+
+// PassThrough is true of a probe that the proxy of this hop logged exactly once, as sent on to this cluster. End: the
+// access log of the hop. A probe without a line there lacks evidence: whether it came another way, ComeAs tells.
+func PassThrough(hop, cluster string) types.GomegaMatcher {
+	return &flowMatcher{
+		statement: fmt.Sprintf("%s sent it on, once, to %s", hop, cluster),
+		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
+			lines := flow.At(hop, false)
+			switch {
+			case len(lines) == 0:
+				return lacks(flows, hop, "has no line in the access log of %s", hop)
+			case len(lines) > 1:
+				return contradicts(string(pattern.Repeated), "has %d lines in the access log of %s", len(lines), hop)
+			case lines[0].UpstreamCluster != cluster:
+				return contradicts(string(pattern.WrongCluster), "was sent by %s to %s", hop, orNone(lines[0].UpstreamCluster))
+			}
+			return holds()
+		},
+	}
+}
+
+// ArriveAt is true of a probe that the hop before sent to one of this hop's pods, and that the sidecar of that very pod
+// logged exactly once as inbound, under the request ID that the hop before had given it. Ends: the access logs of both.
+func ArriveAt(hop, before string) types.GomegaMatcher {
+	return &flowMatcher{
+		statement: fmt.Sprintf("the sidecar of %s took it once, as %s sent it", hop, before),
+		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
+			sent, taken := flow.At(before, false), flow.At(hop, true)
+			switch {
+			case len(sent) == 0:
+				return lacks(flows, before, "has no line in the access log of %s", before)
+			case len(taken) == 0:
+				return lacks(flows, hop, "has no inbound line in the access log of %s", hop)
+			case len(taken) > 1:
+				return contradicts(string(pattern.Repeated), "has %d inbound lines in the access log of %s", len(taken), hop)
+			case sent[0].RequestID != taken[0].RequestID:
+				return contradicts(string(pattern.Bypassed), "arrived at %s with the request ID %s, and %s had given it %s", hop, taken[0].RequestID, before, sent[0].RequestID)
+			case sent[0].UpstreamHost != taken[0].DownstreamLocal:
+				return contradicts(string(pattern.WrongPeer), "was sent by %s to %s and taken at %s", before, sent[0].UpstreamHost, taken[0].DownstreamLocal)
+			}
+			return holds()
+		},
+	}
+}
+
+// Serve is true of a probe that the application of this hop recorded exactly once, in the pod whose sidecar logged it.
+// End: the server's own record.
+func Serve(hop string) types.GomegaMatcher {
+	return &flowMatcher{
+		statement: fmt.Sprintf("the application %s served it once", hop),
+		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
+			records := flow.RecordsAt(hop)
+			switch {
+			case len(records) == 0:
+				return lacks(flows, hop, "has no record of the application %s", hop)
+			case len(records) > 1:
+				return contradicts(string(pattern.Repeated), "was served %d times by %s", len(records), hop)
+			}
+			return holds()
+		},
+	}
+}
+
+// ComeAs is true of a probe that the application of this hop got with a client certificate of exactly this identity, as
+// the sidecar that ended the mutual TLS wrote it into X-Forwarded-Client-Cert: one element, so one peer. A client cannot
+// set it, because the sidecar replaces what an outside peer sends. End: the server's own record.
+func ComeAs(hop, identity string) types.GomegaMatcher {
+	return &flowMatcher{
+		statement: fmt.Sprintf("it came to %s from %s", hop, identity),
+		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
+			records := flow.RecordsAt(hop)
+			if len(records) == 0 {
+				return lacks(flows, hop, "has no record of the application %s", hop)
+			}
+			identities := peerIdentities(records[0].Header["X-Forwarded-Client-Cert"])
+			switch {
+			case len(identities) == 0:
+				return contradicts(string(pattern.WrongIdentity), "came to %s without a client certificate", hop)
+			case len(identities) > 1 || identities[0] != identity:
+				return contradicts(string(pattern.WrongIdentity), "came to %s from %s", hop, sorted(identities))
+			}
+			return holds()
+		},
+	}
+}
+
+// peerIdentities are the URI names in an X-Forwarded-Client-Cert header, one per element.
+func peerIdentities(header string) []string {
+	var identities []string
+	for _, element := range strings.Split(header, ",") {
+		for _, pair := range strings.Split(element, ";") {
+			if value, found := strings.CutPrefix(strings.TrimSpace(pair), "URI="); found {
+				identities = append(identities, strings.Trim(value, `"`))
+			}
+		}
+	}
+	return identities
+}
+
+// Reach is true of a probe whose connection the hop saw come from the very address that the client sent it from. Where addresses
+// are translated on the way it is false of every probe, so it is for vantage points without translation. Ends: client and
+// access log.
+func Reach(hop string) types.GomegaMatcher {
+	return &flowMatcher{
+		statement: fmt.Sprintf("%s saw the client's own connection", hop),
+		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
+			lines := flow.At(hop, false)
+			if len(lines) == 0 {
+				return lacks(flows, hop, "has no line in the access log of %s", hop)
+			}
+			if lines[0].DownstreamRemote != flow.Result.LocalAddress {
+				return contradicts(string(pattern.WrongPeer), "was sent from %s, and %s saw it come from %s", flow.Result.LocalAddress, hop, lines[0].DownstreamRemote)
+			}
+			return holds()
+		},
+	}
+}
+
+// BeCounted is true when the counter of the hop's proxies that the probes were measured with moved by at least their
+// number: a counter has no identity, so it bounds from below, and equality is never asked. End: the proxy's statistics.
+func BeCounted(hop string) types.GomegaMatcher {
+	return &flowMatcher{
+		statement: fmt.Sprintf("the counter of %s moved by at least the number of probes", hop),
+		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
+		whole: func(flows evidence.Flows) verdict {
+			movement, measured := flows.Counters[hop]
+			if !measured || !movement.Known {
+				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing),
+					detail: fmt.Sprintf("the proxies of %s publish no %s of cluster %s", hop, movement.Counter, movement.Cluster),
+					remedy: "annotate the pods with proxyStatsMatcher inclusionPrefixes: [cluster.outbound]"}
+			}
+			if movement.Delta() < float64(len(flows.List)) {
+				return contradicts(string(pattern.CounterDisagrees), "%s of %s moved by %.0f over %d probes", movement.Counter, movement.Cluster, movement.Delta(), len(flows.List))
+			}
+			return verdict{outcome: evidence.True, detail: fmt.Sprintf("%s +%.0f", movement.Counter, movement.Delta())}
+		},
+	}
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "no cluster"
+	}
+	return text
+}

@@ -1,0 +1,21 @@
+package provider
+
+import (
+	"context"
+	"os/exec"
+
+	"github.com/meshproof/meshproof/framework/lab"
+	"github.com/meshproof/meshproof/framework/lab/build"
+	"github.com/meshproof/meshproof/framework/lab/node"
+)
+
+// FromLab returns the cluster of a running lab. Its patterns run inside the lab's network.
+func FromLab(l *lab.Lab) *Cluster {
+	return &Cluster{
+		Provider: "lab", Name: l.Name, Kubeconfig: l.Kubeconfig, ChildKubeconfig: l.KubeconfigInside, Context: node.ContextName(l.Name),
+		RunnerReachesServices: true, Images: build.FixtureImages(),
+		Command: func(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
+			return l.Command(ctx, program, args...)
+		},
+	}
+}

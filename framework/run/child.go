@@ -1,0 +1,221 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+	"github.com/onsi/gomega"
+
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/pattern"
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// EventsFD is the file on which a child writes its events; its standard input carries the Job and stays open as long as
+// the parent lives.
+const EventsFD = 3
+
+// cleanUpTimeout bounds the clean-up beyond the wait for the namespaces to go.
+const cleanUpTimeout = 30 * time.Second
+
+// Child runs one pattern in this process: it reads its Job from in, and writes events to out. It returns false when a spec
+// failed or the pattern could not be run.
+func Child(patterns []pattern.Pattern, in io.Reader, out io.Writer) bool {
+	c := &child{journal: v1.NewJournal(out, v1.JournalOptions{})}
+	decoder := json.NewDecoder(in)
+	if err := decoder.Decode(&c.job); err != nil {
+		fmt.Fprintln(os.Stderr, "read the job:", err)
+		return false
+	}
+	go endWithParent(io.MultiReader(decoder.Buffered(), in))
+	index := slices.IndexFunc(patterns, func(p pattern.Pattern) bool { return p.Name == c.job.Pattern })
+	if index < 0 {
+		fmt.Fprintf(os.Stderr, "there is no pattern %q\n", c.job.Pattern)
+		return false
+	}
+	c.pattern = patterns[index]
+	return c.run()
+}
+
+// endWithParent ends the process when the parent does: nobody would read its events, and the next run removes what it left.
+func endWithParent(in io.Reader) {
+	_, _ = io.Copy(io.Discard, in)
+	os.Exit(v1.ExitEnvironment)
+}
+
+type child struct {
+	job     Job
+	pattern pattern.Pattern
+	journal *v1.Journal
+	env     *pattern.Env
+	install *installation
+
+	mu       sync.Mutex
+	problem  string
+	leftover []string
+}
+
+// failer is what Ginkgo needs of a *testing.T; the verdicts come from the specs' own reports.
+type failer struct{}
+
+func (failer) Fail() {}
+
+func (c *child) run() bool {
+	c.env = &pattern.Env{Pattern: c.pattern, Values: c.job.Values}
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	var life context.Context
+	life, end := context.WithCancel(context.Background())
+	defer end()
+	ginkgo.BeforeSuite(func(ctx ginkgo.SpecContext) { c.setUp(ctx, life) })
+	ginkgo.Describe(c.pattern.Name, func() { c.pattern.Specs(c.env) })
+	ginkgo.BeforeEach(c.started)
+	ginkgo.AfterEach(c.env.RequireJudgement)
+	ginkgo.ReportAfterEach(c.finished)
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	var filter []string
+	for _, alias := range c.job.Claims {
+		filter = append(filter, pattern.LabelOf(alias))
+	}
+	suite.LabelFilter = "/^(" + strings.Join(filter, "|") + ")$/"
+	reporter.NoColor, reporter.Verbose = true, true
+	passed := ginkgo.RunSpecs(failer{}, c.pattern.Name, suite, reporter)
+	c.emit(v1.Event{Type: v1.PatternFinished, Error: c.problem, Leftovers: c.leftover})
+	return passed
+}
+
+// emit writes an event. A parent that does not read any more has ended, and so does this process.
+func (c *child) emit(event v1.Event) {
+	event.Time, event.PatternName = time.Now(), c.pattern.Name
+	if err := c.journal.Append(event); err != nil {
+		fmt.Fprintln(os.Stderr, "write an event:", err)
+	}
+}
+
+// phase runs one phase with its events; its error is returned as it is.
+func (c *child) phase(name string, work func() (detail string, err error)) error {
+	phase := v1.Phase{Name: name, StartedAt: time.Now()}
+	c.emit(v1.Event{Type: v1.PhaseStarted, Phase: &phase})
+	detail, err := work()
+	phase.Detail, phase.Seconds = detail, time.Since(phase.StartedAt).Seconds()
+	if err != nil {
+		phase.Error = err.Error()
+	}
+	c.emit(v1.Event{Type: v1.PhaseFinished, Phase: &phase})
+	return err
+}
+
+// setUp installs and settles; its failure is the suite's own, and reddens no innocent claim.
+func (c *child) setUp(ctx ginkgo.SpecContext, life context.Context) {
+	// The specs are registered by now, and nothing is installed yet.
+	if missing := c.env.Unproven(); len(missing) > 0 {
+		c.fail(fmt.Errorf("pattern %s has claims without a spec: %s", c.pattern.Name, strings.Join(missing, ", ")))
+	}
+	config, err := c.job.Cluster.RESTConfig(true)
+	if err != nil {
+		c.fail(err)
+	}
+	client, err := kube.New(config)
+	if err != nil {
+		c.fail(err)
+	}
+	c.install = &installation{child: c, client: client, life: life}
+	if !c.job.Options.Keep {
+		timeouts := c.job.Options.Timeouts
+		ginkgo.DeferCleanup(c.cleanUp, ginkgo.NodeTimeout(timeouts.Gone+cleanUpTimeout))
+	}
+	if err := c.install.run(ctx); err != nil {
+		c.fail(err)
+	}
+}
+
+// fail ends the pattern: none of its claims can be judged.
+func (c *child) fail(err error) {
+	c.mu.Lock()
+	c.problem = err.Error()
+	c.mu.Unlock()
+	ginkgo.Fail(err.Error())
+}
+
+func (c *child) cleanUp(ctx ginkgo.SpecContext) {
+	err := c.phase(v1.PhaseCleanUp, func() (string, error) {
+		left, err := c.install.remove(ctx)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.leftover = left
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d namespaces and all in them gone", len(c.pattern.Namespaces(c.job.Values))), nil
+	})
+	if err != nil {
+		ginkgo.Fail(err.Error())
+	}
+}
+
+// claimOf is the claim that the current spec proves.
+func (c *child) claimOf(labels []string) (pattern.Claim, bool) {
+	return c.pattern.Claim(pattern.AliasOf(labels))
+}
+
+func (c *child) started() {
+	if claim, found := c.claimOf(ginkgo.CurrentSpecReport().Labels()); found {
+		started := c.blank(claim)
+		started.StartedAt = time.Now()
+		c.emit(v1.Event{Type: v1.ClaimStarted, Claim: &started})
+	}
+}
+
+func (c *child) blank(claim pattern.Claim) v1.Claim {
+	return v1.Claim{ID: c.pattern.ID(claim), Alias: claim.Alias, Text: claim.Text, Ends: claim.Ends}
+}
+
+// finished turns a spec's end into the claim's verdict. A spec that was never reached keeps its claim without one, and the
+// report then says why.
+func (c *child) finished(report ginkgo.SpecReport) {
+	claim, found := c.claimOf(report.Labels())
+	if !found || report.State.Is(types.SpecStateSkipped|types.SpecStatePending) {
+		return
+	}
+	verdict := judge(c.blank(claim), report, c.env.Outcome(claim.Alias))
+	if verdict.Verdict != v1.Passed {
+		verdict.Look = c.keepDetails(claim, report, verdict)
+	}
+	c.emit(v1.Event{Type: v1.ClaimFinished, Claim: &verdict})
+}
+
+// keepDetails writes what a person needs who looks into a red check, and returns the folder relative to the report.
+func (c *child) keepDetails(claim pattern.Claim, report ginkgo.SpecReport, verdict v1.Claim) string {
+	folder := filepath.Join(c.job.Results, claim.Alias)
+	data, err := json.MarshalIndent(map[string]any{"claim": verdict, "failure": report.Failure.Message, "location": report.Failure.Location.String(), "output": report.CapturedGinkgoWriterOutput}, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(folder, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, "check.json"), []byte(redactor.String(string(data))), 0o644)
+	}
+	if err != nil {
+		c.emit(v1.Event{Type: v1.Note, Message: "the details of " + claim.Alias + " could not be kept: " + err.Error()})
+		return ""
+	}
+	return filepath.Join(c.pattern.Name, claim.Alias)
+}
+
+// redactor removes what looks like a secret from files that are not written by the journal.
+var redactor = func() *v1.Redactor {
+	r, err := v1.NewRedactor()
+	if err != nil {
+		panic(errors.Join(errors.New("a redactor without secrets"), err))
+	}
+	return r
+}()

@@ -1,0 +1,184 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/meshproof/meshproof/framework/evidence"
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
+	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/framework/traffic"
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// installation takes a pattern from nothing to settled, and away again.
+type installation struct {
+	child  *child
+	client *kube.Client
+	// life ends with the suite: what the specs use must outlive the node that makes it.
+	life    context.Context
+	objects []*unstructured.Unstructured
+}
+
+func (i *installation) run(ctx context.Context) error {
+	c := i.child
+	var err error
+	if i.objects, err = Objects(c.pattern, c.job); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	started := time.Now()
+	err = c.phase("install", func() (string, error) {
+		if err := mesh.Install(ctx, i.client, i.objects); err != nil {
+			return "", err
+		}
+		c.env.Installed = time.Now()
+		pods, err := mesh.AwaitReady(ctx, i.client, i.objects, c.job.Options.Timeouts.Ready)
+		return fmt.Sprintf("%d objects, %d pods", len(i.objects), pods), err
+	})
+	if err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	if c.job.Options.AfterInstall != "" {
+		if err := c.phase("after-install", func() (string, error) { return c.job.Options.AfterInstall, i.afterInstall(ctx) }); err != nil {
+			return fmt.Errorf("after-install: %w", err)
+		}
+	}
+	err = c.phase("settle", func() (string, error) { return i.settle(ctx, started) })
+	if err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	return nil
+}
+
+// settle waits for the proxies, and makes what the specs work with.
+func (i *installation) settle(ctx context.Context, since time.Time) (string, error) {
+	c := i.child
+	observer, err := evidence.Observe(i.life, i.client, i.hops(), since)
+	if err != nil {
+		return "", err
+	}
+	expectations := mesh.Expectations(i.objects, i.workloads())
+	proxies := observer.Proxies()
+	err = mesh.Settle(ctx, proxies, expectations, c.env.Installed, c.job.Options.Timeouts.Settle, func(proxy *mesh.Proxy, count int, after time.Duration) {
+		convergence := v1.Convergence{Proxy: proxy.String(), Expects: fmt.Sprintf("%d expectations", count), Seconds: after.Seconds()}
+		c.emit(v1.Event{Type: v1.Converged, Convergence: &convergence})
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := observer.ReadFormats(ctx); err != nil {
+		return "", err
+	}
+	c.env.Observer = observer
+	if c.env.Client, err = i.vantagePoint(ctx); err != nil {
+		return "", err
+	}
+	if err := i.meet(ctx, proxies); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d of %d proxies hold the configuration", len(proxies), len(proxies)), nil
+}
+
+// meet asks one proxy for its version and for the trust domain of its own certificate.
+func (i *installation) meet(ctx context.Context, proxies []*mesh.Proxy) error {
+	if len(proxies) == 0 {
+		return nil
+	}
+	info, err := proxies[0].ServerInfo(ctx)
+	if err != nil {
+		return err
+	}
+	cluster := v1.Cluster{Mesh: v1.Mesh{Proxy: "Envoy " + info.Release()}}
+	i.child.emit(v1.Event{Type: v1.ClusterIdentified, Cluster: &cluster})
+	i.child.env.TrustDomain, err = proxies[0].TrustDomain(ctx)
+	return err
+}
+
+func (i *installation) hops() []evidence.Hop {
+	c := i.child
+	var hops []evidence.Hop
+	for _, hop := range c.pattern.Hops {
+		hops = append(hops, evidence.Hop{
+			Name: hop.Name, Namespace: c.job.Values[hop.Namespace], Selector: hop.Selector,
+			Proxy: hop.Kind != pattern.Plain, Container: hop.Container,
+		})
+	}
+	return hops
+}
+
+// workloads are the hops with the labels of their pods, as the manifests have them.
+func (i *installation) workloads() []mesh.Workload {
+	var workloads []mesh.Workload
+	for _, hop := range i.child.pattern.Hops {
+		if hop.Kind == pattern.Plain {
+			continue
+		}
+		namespace := i.child.job.Values[hop.Namespace]
+		workload := mesh.Workload{Hop: hop.Name, Namespace: namespace, Gateway: hop.Kind == pattern.Gateway}
+		selector, err := labels.Parse(hop.Selector)
+		if err != nil {
+			continue // Observe has refused it
+		}
+		for _, object := range i.objects {
+			podLabels, _, _ := unstructured.NestedStringMap(object.Object, "spec", "template", "metadata", "labels")
+			if object.GetNamespace() == namespace && len(podLabels) > 0 && selector.Matches(labels.Set(podLabels)) {
+				workload.Labels = podLabels
+			}
+		}
+		workloads = append(workloads, workload)
+	}
+	return workloads
+}
+
+// vantagePoint is where probes start.
+func (i *installation) vantagePoint(ctx context.Context) (traffic.Client, error) {
+	c := i.child
+	if c.job.Client == "runner" {
+		return traffic.Runner{}, nil
+	}
+	agent := c.pattern.Agent
+	namespace := c.job.Values[agent.Namespace]
+	pods, err := i.client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: agent.Selector})
+	if err != nil {
+		return nil, fmt.Errorf("find the vantage point: %w", err)
+	}
+	if len(pods.Items) == 0 {
+		return nil, fmt.Errorf("no pod has the labels %s in namespace %s, where probes should start", agent.Selector, namespace)
+	}
+	address, err := i.client.Forward(i.life, namespace, pods.Items[0].Name, traffic.AgentPort)
+	if err != nil {
+		return nil, err
+	}
+	return traffic.NewPod("pod "+namespace+"/"+pods.Items[0].Name, address), nil
+}
+
+// afterInstall runs the user's command, with what it needs to find the run.
+func (i *installation) afterInstall(ctx context.Context) error {
+	c := i.child
+	cmd := exec.CommandContext(ctx, "sh", "-c", c.job.Options.AfterInstall)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.job.Cluster.ChildKubeconfig, "MESHPROOF_RUN="+c.job.RunID)
+	for name, value := range c.job.Values {
+		cmd.Env = append(cmd.Env, "MESHPROOF_"+strings.ToUpper(name)+"="+value)
+	}
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%w; its output: %s", err, strings.TrimSpace(output.String()))
+	}
+	return nil
+}
+
+// remove deletes the run's namespaces with all that is in them, and returns what could not be removed.
+func (i *installation) remove(ctx context.Context) ([]string, error) {
+	return mesh.Remove(ctx, i.client, i.child.pattern.Namespaces(i.child.job.Values), i.child.job.Options.Timeouts.Gone)
+}

@@ -1,0 +1,135 @@
+package run
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/meshproof/meshproof/framework/evidence"
+	"github.com/meshproof/meshproof/framework/pattern"
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// judge makes the verdict of a claim from the end of its spec and the judgements made in it.
+//
+// A spec that passed without any judgement has proven nothing. One that failed has failed its claim only when a judgement
+// was contradicted, or an assertion of the author's own was; a panic, a time-out, an interruption and missing evidence say
+// nothing of the mesh, and leave the claim inconclusive.
+func judge(claim v1.Claim, report types.SpecReport, outcome pattern.Outcome) v1.Claim {
+	claim.StartedAt, claim.Seconds = report.StartTime, report.RunTime.Seconds()
+	if outcome.TrueAfter > 0 {
+		seconds := outcome.TrueAfter.Seconds()
+		claim.TrueAfterSeconds = &seconds
+	}
+	var details []string
+	for _, judgement := range outcome.Judgements {
+		claim.Judgements = append(claim.Judgements, v1.Judgement{Statement: judgement.Statement, Verdict: verdictOf(judgement.Outcome), Detail: judgement.Detail})
+		claim.Probes = max(claim.Probes, judgement.Probes)
+		details = append(details, judgement.Statement)
+	}
+	decisive, found := decisiveJudgement(outcome.Judgements)
+	switch {
+	case report.State == types.SpecStatePassed && len(outcome.Judgements) == 0:
+		claim.Verdict, claim.Reason, claim.Cause = v1.Inconclusive, "the check judged no probe", string(pattern.EvidenceMissing)
+	case report.State == types.SpecStatePassed:
+		claim.Verdict, claim.Summary = v1.Passed, fmt.Sprintf("%d of %d probes: %s", claim.Probes, claim.Probes, strings.Join(details, "; "))
+		if outcome.Sample != nil {
+			claim.Evidence = []v1.Evidence{describeFlow(*outcome.Sample)}
+		}
+	case found && decisive.Outcome == evidence.False:
+		claim.Verdict, claim.Cause, claim.Summary = v1.Failed, decisive.Cause, decisive.Detail
+		claim.Reason = "not true: " + decisive.Statement
+		claim.Contrary, claim.Evidence = len(decisive.Contrary), describeFlows(decisive.Contrary)
+	case found:
+		claim.Verdict, claim.Cause, claim.Summary, claim.Remedy = v1.Inconclusive, decisive.Cause, decisive.Detail, decisive.Remedy
+		claim.Reason = "not known: " + decisive.Statement
+		claim.Contrary, claim.Evidence = len(decisive.Contrary), describeFlows(decisive.Contrary)
+	case report.State == types.SpecStateFailed:
+		claim.Verdict, claim.Reason = v1.Failed, report.Failure.Message
+		claim.Summary = firstLine(report.Failure.Message)
+	default:
+		claim.Verdict, claim.Cause = v1.Inconclusive, string(pattern.Environment)
+		claim.Reason = fmt.Sprintf("the check %s: %s", report.State, firstLine(report.Failure.Message+" "+report.Failure.ForwardedPanic))
+	}
+	return claim
+}
+
+// decisiveJudgement is the first that was contradicted, or else the first without evidence.
+func decisiveJudgement(judgements []evidence.Judgement) (evidence.Judgement, bool) {
+	for _, wanted := range []evidence.Outcome{evidence.False, evidence.Unknown} {
+		for _, judgement := range judgements {
+			if judgement.Outcome == wanted {
+				return judgement, true
+			}
+		}
+	}
+	return evidence.Judgement{}, false
+}
+
+func verdictOf(outcome evidence.Outcome) v1.Verdict {
+	switch outcome {
+	case evidence.True:
+		return v1.Passed
+	case evidence.False:
+		return v1.Failed
+	default:
+		return v1.Inconclusive
+	}
+}
+
+// mostEvidence bounds how many contrary probes are told in full.
+const mostEvidence = 3
+
+func describeFlows(flows []evidence.Flow) []v1.Evidence {
+	var described []v1.Evidence
+	for _, flow := range flows[:min(len(flows), mostEvidence)] {
+		described = append(described, describeFlow(flow))
+	}
+	return described
+}
+
+// describeFlow tells what each end recorded about a probe, in the order of the path.
+func describeFlow(flow evidence.Flow) v1.Evidence {
+	result := flow.Result
+	answer := fmt.Sprintf("status %d after %d ms", result.Status, result.Duration.Milliseconds())
+	if result.Err != "" {
+		answer = "no whole answer: " + result.Err
+	}
+	described := v1.Evidence{Probe: flow.ID(), Items: []v1.EvidenceItem{{
+		End: "client", Text: fmt.Sprintf("%s -> %s %s", orDash(result.LocalAddress), orDash(result.RemoteAddress), answer),
+	}}}
+	for _, line := range flow.Lines {
+		side := "out"
+		if line.Inbound() {
+			side = "in"
+		}
+		described.Items = append(described.Items, v1.EvidenceItem{
+			End:    line.Hop,
+			Text:   fmt.Sprintf("%s: %s -> %s cluster %s status %d", side, orDash(line.DownstreamRemote), orDash(line.UpstreamHost), orDash(line.UpstreamCluster), line.ResponseCode),
+			Fields: map[string]string{"line": line.Raw, "pod": line.Pod},
+		})
+	}
+	for _, record := range flow.Records {
+		fields := map[string]string{"path": record.Path, "host": record.Host}
+		for name, value := range record.Header {
+			fields[name] = value
+		}
+		described.Items = append(described.Items, v1.EvidenceItem{
+			End: "server", Text: fmt.Sprintf("%s %s in pod %s, peer %s, status %d", record.Service, record.Version, record.LogPod, record.Peer, record.Status), Fields: fields,
+		})
+	}
+	return described
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}

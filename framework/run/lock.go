@@ -1,0 +1,196 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
+)
+
+// leaseName is the Lease that a run holds in the first of its namespaces.
+const leaseName = "meshproof-run"
+
+// leaseDuration is how long a run that was killed on another machine keeps its names.
+const leaseDuration = 15 * time.Second
+
+// holder is who holds a Lease; a process of the same machine can be asked whether it still lives.
+type holder struct {
+	Run     string `json:"run"`
+	Machine string `json:"machine"`
+	PID     int    `json:"pid"`
+	Started string `json:"started"`
+}
+
+// ConflictError says that the names of a run are taken; the run touches nothing then.
+type ConflictError struct{ message string }
+
+func (e *ConflictError) Error() string { return e.message }
+
+// self is this process, as a holder.
+func self(runID string) holder {
+	return holder{Run: runID, Machine: machineID(), PID: os.Getpid(), Started: processStart(os.Getpid())}
+}
+
+func machineID() string {
+	host, _ := os.Hostname()
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	sum := sha256.Sum256([]byte(host + string(boot)))
+	return hex.EncodeToString(sum[:])[:12]
+}
+
+// processStart identifies a process beside its number; empty where the system does not tell.
+func processStart(pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, found := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	if !found || len(fields) < 20 || fields[0] == "Z" {
+		return ""
+	}
+	return fields[19]
+}
+
+// dead tells whether the holder certainly is no more: it is of this machine, and no such process runs.
+func (h holder) dead() bool {
+	return h.Machine == machineID() && h.Started != "" && processStart(h.PID) != h.Started
+}
+
+// claimNames makes the namespaces the run's own, and holds a Lease in the first of them until release is called. What an
+// earlier run left there is removed first. A namespace that is not meshproof's, and names that a living run holds, are
+// ConflictErrors.
+func claimNames(ctx context.Context, client *kube.Client, runID, patternName string, namespaces []string, timeouts mesh.Timeouts) (release func(), detail string, err error) {
+	left, err := leftovers(ctx, client, namespaces)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(left) > 0 {
+		if _, err := mesh.Remove(ctx, client, left, timeouts.Gone); err != nil {
+			return nil, "", fmt.Errorf("remove what an earlier run left: %w", err)
+		}
+		detail = "removed what an earlier run left in " + strings.Join(left, ", ")
+	}
+	for _, name := range namespaces {
+		labels := map[string]string{mesh.RunLabel: runID, mesh.PatternLabel: patternName, mesh.ManagedByLabel: kube.FieldManager}
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+		_, err := client.Typed.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{FieldManager: kube.FieldManager})
+		if apierrors.IsAlreadyExists(err) {
+			return nil, "", &ConflictError{fmt.Sprintf("another run has just made namespace %s: use --suffix to keep two runs apart", name)}
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("make namespace %s: %w", name, err)
+		}
+	}
+	release, err = hold(ctx, client, runID, namespaces[0])
+	return release, detail, err
+}
+
+// leftovers returns those of the namespaces that are there and may be removed, or says who may not be disturbed.
+func leftovers(ctx context.Context, client *kube.Client, namespaces []string) ([]string, error) {
+	var left []string
+	for _, name := range namespaces {
+		namespace, err := client.Typed.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at namespace %s: %w", name, err)
+		}
+		if namespace.Labels[mesh.ManagedByLabel] != kube.FieldManager {
+			return nil, &ConflictError{fmt.Sprintf("namespace %s is there and is not meshproof's: choose other names with --suffix or --set", name)}
+		}
+		if who, held, err := heldBy(ctx, client, name); err != nil {
+			return nil, err
+		} else if held {
+			return nil, &ConflictError{fmt.Sprintf("run %s (process %d) is using namespace %s: wait for it, or use --suffix to keep two runs apart", who.Run, who.PID, name)}
+		}
+		left = append(left, name)
+	}
+	return left, nil
+}
+
+// heldBy returns the living holder of a namespace's Lease.
+func heldBy(ctx context.Context, client *kube.Client, namespace string) (holder, bool, error) {
+	lease, err := client.Typed.CoordinationV1().Leases(namespace).Get(ctx, leaseName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return holder{}, false, nil
+	}
+	if err != nil {
+		return holder{}, false, fmt.Errorf("look at the Lease of namespace %s: %w", namespace, err)
+	}
+	if lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {
+		return holder{}, false, nil
+	}
+	var who holder
+	if err := json.Unmarshal([]byte(*lease.Spec.HolderIdentity), &who); err != nil {
+		return holder{}, false, fmt.Errorf("the Lease %s/%s is held by somebody else (%q)", namespace, leaseName, *lease.Spec.HolderIdentity)
+	}
+	if who.dead() || expired(lease) {
+		return who, false, nil
+	}
+	return who, true, nil
+}
+
+func expired(lease *coordinationv1.Lease) bool {
+	if lease.Spec.RenewTime == nil || lease.Spec.LeaseDurationSeconds == nil {
+		return true
+	}
+	return time.Since(lease.Spec.RenewTime.Time) > time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second
+}
+
+// holdTimeout is how long a Lease in a namespace that was just made may take to be got.
+const holdTimeout = 10 * time.Second
+
+// hold gets the Lease and renews it until release is called.
+func hold(ctx context.Context, client *kube.Client, runID, namespace string) (release func(), err error) {
+	identity, err := json.Marshal(self(runID))
+	if err != nil {
+		return nil, err
+	}
+	held := make(chan struct{})
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Name: leaseName, Namespace: namespace},
+			Client:     client.Typed.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: string(identity)},
+		},
+		LeaseDuration: leaseDuration, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(context.Context) { close(held) },
+			// A Lease that is lost belongs to a namespace that somebody removes; the checks in it will say so.
+			OnStoppedLeading: func() {},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the run's Lease: %w", err)
+	}
+	// The Lease outlives an interrupt, because the clean-up that follows one still needs the names.
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	go elector.Run(renewing)
+	select {
+	case <-held:
+		return stop, nil
+	case <-ctx.Done():
+		stop()
+		return nil, context.Cause(ctx)
+	case <-time.After(holdTimeout):
+		stop()
+		return nil, errors.New("the Lease of namespace " + namespace + " could not be got within " + holdTimeout.String())
+	}
+}

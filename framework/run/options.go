@@ -1,0 +1,169 @@
+// Package run takes patterns from a plan to a report: a parent process that owns locks, journal and exit code, and one
+// child process per pattern, in which Ginkgo runs its specs once.
+package run
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshproof/meshproof/framework/mesh"
+	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/framework/provider"
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// Options are a run's choices. The zero value runs every claim of the given patterns as they are.
+type Options struct {
+	// Claims restricts the run to these (aliases, slugs or IDs).
+	Claims []string `json:"claims,omitempty"`
+	// Require lists claims that must not be skipped, or "all".
+	Require []string `json:"require,omitempty"`
+	// Set gives parameters other values.
+	Set map[string]string `json:"set,omitempty"`
+	// Suffix is added to the names of the run's namespaces, to keep two runs apart.
+	Suffix string `json:"suffix,omitempty"`
+	// Overlay is a kustomization folder or a file of patches.
+	Overlay string `json:"overlay,omitempty"`
+	// Revision chooses the control plane.
+	Revision string `json:"revision,omitempty"`
+	// Client is "auto", "runner" or "pod".
+	Client string `json:"client,omitempty"`
+	// Keep leaves everything installed.
+	Keep bool `json:"keep,omitempty"`
+	// AfterInstall is a shell command that runs between install and settle.
+	AfterInstall string `json:"afterInstall,omitempty"`
+	// Jobs is how many patterns run at once; 0 means 1.
+	Jobs int `json:"jobs,omitempty"`
+	// Timeouts are the named waits; zero means mesh.DefaultTimeouts.
+	Timeouts mesh.Timeouts `json:"timeouts"`
+	// ResultsDir is where the run's folder is made.
+	ResultsDir string `json:"resultsDir,omitempty"`
+	// Args are the words of the command line, for the report.
+	Args []string `json:"args,omitempty"`
+	// Version is that of the program.
+	Version string `json:"version,omitempty"`
+}
+
+// Sink is told of every event as it happens: the terminal.
+type Sink interface{ Event(v1.Event) }
+
+// Job is one pattern of a run, resolved: what a child process is given.
+type Job struct {
+	RunID   string            `json:"runId"`
+	Pattern string            `json:"pattern"`
+	Claims  []string          `json:"claims"` // aliases
+	Values  pattern.Values    `json:"values"`
+	Options Options           `json:"options"`
+	Cluster *provider.Cluster `json:"cluster"`
+	// Revision is the control plane that the fixtures join.
+	Revision string `json:"revision"`
+	// Client is "runner" or "pod".
+	Client string `json:"client"`
+	// Results is the pattern's folder of the results.
+	Results string `json:"results"`
+}
+
+// Plan is a run that was checked, and has touched nothing yet.
+type Plan struct {
+	Options Options
+	Jobs    []Job
+	byName  map[string]pattern.Pattern
+}
+
+// NewPlan resolves patterns, claims and parameters, and renders every manifest, so that bad input is told before anything
+// is touched.
+func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Options) (*Plan, error) {
+	if options.Timeouts == (mesh.Timeouts{}) {
+		options.Timeouts = mesh.DefaultTimeouts
+	}
+	plan := &Plan{Options: options, byName: map[string]pattern.Pattern{}}
+	for name := range options.Set {
+		if !slices.ContainsFunc(patterns, func(p pattern.Pattern) bool { return hasParameter(p, name) }) {
+			return nil, fmt.Errorf("no selected pattern has a parameter %q; `meshproof list -o json` shows them", name)
+		}
+	}
+	matched := map[string]bool{}
+	taken := map[string]string{}
+	for _, p := range patterns {
+		if err := p.Validate(); err != nil {
+			return nil, err
+		}
+		job := Job{Pattern: p.Name, Options: options, Cluster: cluster}
+		for _, claim := range p.Claims {
+			if len(options.Claims) == 0 || slices.ContainsFunc(options.Claims, func(wanted string) bool {
+				found, ok := p.Claim(wanted)
+				if ok && found.Alias == claim.Alias {
+					matched[wanted] = true
+					return true
+				}
+				return false
+			}) {
+				job.Claims = append(job.Claims, claim.Alias)
+			}
+		}
+		var err error
+		set := map[string]string{}
+		for name, value := range options.Set {
+			if hasParameter(p, name) {
+				set[name] = value
+			}
+		}
+		if job.Values, err = p.Values(set, options.Suffix, func(fixture string) string { return cluster.Images[fixture] }); err != nil {
+			return nil, err
+		}
+		if _, err := Objects(p, job); err != nil {
+			return nil, err
+		}
+		for _, namespace := range p.Namespaces(job.Values) {
+			if other, used := taken[namespace]; used {
+				return nil, fmt.Errorf("patterns %s and %s would use the same namespace %s", other, p.Name, namespace)
+			}
+			taken[namespace] = p.Name
+		}
+		plan.byName[p.Name] = p
+		if len(job.Claims) > 0 {
+			plan.Jobs = append(plan.Jobs, job)
+		}
+	}
+	for _, wanted := range options.Claims {
+		if !matched[wanted] {
+			return nil, fmt.Errorf("no selected pattern has a claim %q; the claims: %s", wanted, strings.Join(aliases(patterns), ", "))
+		}
+	}
+	if len(plan.Jobs) == 0 {
+		return nil, fmt.Errorf("nothing is selected")
+	}
+	return plan, nil
+}
+
+func hasParameter(p pattern.Pattern, name string) bool {
+	return slices.ContainsFunc(p.Parameters, func(parameter pattern.Parameter) bool { return parameter.Name == name })
+}
+
+func aliases(patterns []pattern.Pattern) []string {
+	var list []string
+	for _, p := range patterns {
+		for _, claim := range p.Claims {
+			list = append(list, claim.Alias)
+		}
+	}
+	return list
+}
+
+// seed is the pattern's part of the report before anything was judged.
+func seed(p pattern.Pattern, job Job) v1.Pattern {
+	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Parameters: job.Values, Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
+	for _, claim := range p.Claims {
+		if slices.Contains(job.Claims, claim.Alias) {
+			seeded.Claims = append(seeded.Claims, v1.Claim{ID: p.ID(claim), Alias: claim.Alias, Text: claim.Text, Ends: claim.Ends})
+		}
+	}
+	return seeded
+}
+
+// newRunID is short and sorts by time.
+func newRunID(now time.Time, random string) string {
+	return now.UTC().Format("20060102-150405-") + random
+}

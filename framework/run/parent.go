@@ -1,0 +1,333 @@
+package run
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/reports/junit"
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// ChildArgument is the hidden word by which the program starts itself to run one pattern: the command package hands it to
+// Child before anything else.
+const ChildArgument = "__run-child"
+
+// Runner carries out a plan.
+type Runner struct {
+	plan    *Plan
+	cluster v1.Cluster
+	client  *kube.Client
+	sink    Sink
+	runID   string
+	folder  string
+	journal *v1.Journal
+
+	mu       sync.Mutex
+	events   []v1.Event
+	children map[*exec.Cmd]bool
+	signal   string
+}
+
+// Outcome of a run.
+type Result struct {
+	Report v1.Report
+	// Folder holds the results.
+	Folder string
+}
+
+// Execute carries out the plan on the identified cluster. Its error is of the environment; verdicts, red ones too, are in
+// the report.
+func Execute(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cluster, sink Sink) (*Result, error) {
+	random := make([]byte, 2)
+	// crypto/rand never fails on the supported systems.
+	_, _ = rand.Read(random)
+	r := &Runner{plan: plan, cluster: cluster, client: client, sink: sink, runID: newRunID(time.Now(), hex.EncodeToString(random)), children: map[*exec.Cmd]bool{}}
+	if err := r.openResults(); err != nil {
+		return nil, err
+	}
+	run := v1.Run{ID: r.runID, Version: plan.Options.Version, Args: plan.Options.Args, StartedAt: time.Now(), Client: plan.Jobs[0].Client}
+	r.emit(v1.Event{Type: v1.RunStarted, Run: &run, Cluster: &cluster})
+	for index := range plan.Jobs {
+		job := &plan.Jobs[index]
+		job.RunID, job.Results = r.runID, filepath.Join(r.folder, job.Pattern)
+		seeded := seed(plan.byName[job.Pattern], *job)
+		r.emit(v1.Event{Type: v1.PatternSeeded, PatternName: job.Pattern, Pattern: &seeded})
+	}
+	stop := r.handleSignals(ctx)
+	err := r.runJobs(ctx)
+	stop()
+	run.FinishedAt, run.Interrupted = time.Now(), r.interrupted()
+	if err != nil {
+		run.Error = err.Error()
+	}
+	r.emit(v1.Event{Type: v1.RunFinished, Run: &run})
+	return r.finish(err)
+}
+
+// openResults makes the run's folder and its journal.
+func (r *Runner) openResults() error {
+	r.folder = filepath.Join(r.plan.Options.ResultsDir, r.runID)
+	if err := os.MkdirAll(r.folder, 0o755); err != nil {
+		return fmt.Errorf("make the results folder: %w", err)
+	}
+	journal, err := v1.CreateJournal(filepath.Join(r.folder, v1.JournalFile), v1.JournalOptions{})
+	if err != nil {
+		return err
+	}
+	r.journal = journal
+	latest := filepath.Join(r.plan.Options.ResultsDir, "latest")
+	temporary := latest + "." + r.runID
+	if err := os.Symlink(r.runID, temporary); err != nil {
+		return fmt.Errorf("point %s to this run: %w", latest, err)
+	}
+	return os.Rename(temporary, latest)
+}
+
+// emit records an event, tells the sink, and keeps it for the report.
+func (r *Runner) emit(event v1.Event) {
+	if event.Time.IsZero() {
+		event.Time = time.Now()
+	}
+	event = redactor.Event(event)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, event)
+	if err := r.journal.Append(event); err != nil {
+		// The report is still made of what is in memory.
+		fmt.Fprintln(os.Stderr, "meshproof: write the journal:", err)
+	}
+	r.sink.Event(event)
+}
+
+// finish writes the reports.
+func (r *Runner) finish(environment error) (*Result, error) {
+	report := v1.Fold(r.events)
+	err := errors.Join(r.journal.Close(), v1.Write(r.folder, report), writeJUnit(filepath.Join(r.folder, "junit.xml"), report))
+	if err != nil {
+		err = fmt.Errorf("write the reports: %w", err)
+	}
+	return &Result{Report: report, Folder: r.folder}, errors.Join(environment, err)
+}
+
+func writeJUnit(path string, report v1.Report) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(junit.Write(file, report), file.Close())
+}
+
+// runJobs runs the patterns, as many at once as the options say.
+func (r *Runner) runJobs(ctx context.Context) error {
+	slots := make(chan struct{}, max(1, r.plan.Options.Jobs))
+	var group sync.WaitGroup
+	var lock sync.Mutex
+	var problems []error
+	for _, job := range r.plan.Jobs {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() {
+			defer func() { <-slots }()
+			if err := r.runJob(ctx, job); err != nil {
+				lock.Lock()
+				defer lock.Unlock()
+				problems = append(problems, err)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(problems...)
+}
+
+// runJob takes the names of a pattern, runs its child, and gives the names back.
+func (r *Runner) runJob(ctx context.Context, job Job) error {
+	p := r.plan.byName[job.Pattern]
+	phase := v1.Phase{Name: "lock", StartedAt: time.Now()}
+	r.emit(v1.Event{Type: v1.PhaseStarted, PatternName: p.Name, Phase: &phase})
+	release, detail, err := claimNames(ctx, r.client, r.runID, p.Name, p.Namespaces(job.Values), job.Options.Timeouts)
+	phase.Seconds, phase.Detail = time.Since(phase.StartedAt).Seconds(), detail
+	if err != nil {
+		phase.Error = err.Error()
+	}
+	r.emit(v1.Event{Type: v1.PhaseFinished, PatternName: p.Name, Phase: &phase})
+	if err != nil {
+		r.emit(v1.Event{Type: v1.PatternFinished, PatternName: p.Name, Error: err.Error()})
+		return err
+	}
+	defer release()
+	finished, err := r.runChild(ctx, job)
+	if err != nil && !finished {
+		r.emit(v1.Event{Type: v1.PatternFinished, PatternName: p.Name, Error: err.Error()})
+	}
+	return nil // the pattern's own error is in the report
+}
+
+// runChild starts the child of a pattern and passes its events on. finished tells whether the child said its last word;
+// the error then is only its exit status, which the verdicts explain.
+func (r *Runner) runChild(ctx context.Context, job Job) (finished bool, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return false, fmt.Errorf("find the running program: %w", err)
+	}
+	// The child ends by itself when it is told to, and cleans up; so it does not end with the context.
+	cmd, err := job.Cluster.Command(context.WithoutCancel(ctx), program, ChildArgument)
+	if err != nil {
+		return false, err
+	}
+	if err := os.MkdirAll(job.Results, 0o755); err != nil {
+		return false, fmt.Errorf("make the results folder: %w", err)
+	}
+	logPath := filepath.Join(job.Results, "ginkgo.log")
+	log, err := os.Create(logPath)
+	if err != nil {
+		return false, err
+	}
+	defer log.Close()
+	events, eventsWriter, err := os.Pipe()
+	if err != nil {
+		return false, err
+	}
+	defer events.Close()
+	input, err := cmd.StdinPipe() // stays open as long as this process lives
+	if err != nil {
+		return false, errors.Join(err, eventsWriter.Close())
+	}
+	defer input.Close()
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{eventsWriter}
+	cmd.SysProcAttr = ownGroup()
+	err = cmd.Start()
+	_ = eventsWriter.Close() // the child has its own
+	if err != nil {
+		return false, fmt.Errorf("start the process of pattern %s: %w", job.Pattern, err)
+	}
+	r.track(cmd, true)
+	defer r.track(cmd, false)
+	if err := json.NewEncoder(input).Encode(job); err != nil {
+		return false, errors.Join(fmt.Errorf("hand the job to the process of pattern %s: %w", job.Pattern, err), cmd.Wait())
+	}
+	finished = r.passOn(job.Pattern, events)
+	if err := cmd.Wait(); err != nil {
+		return finished, fmt.Errorf("the process of pattern %s ended (%w); its output is in %s", job.Pattern, err, logPath)
+	}
+	if !finished {
+		return false, fmt.Errorf("the process of pattern %s ended without a last word; its output is in %s", job.Pattern, logPath)
+	}
+	return true, nil
+}
+
+func (r *Runner) passOn(name string, events io.Reader) (finished bool) {
+	lines := bufio.NewScanner(events)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var event v1.Event
+		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+			r.emit(v1.Event{Type: v1.Note, PatternName: name, Message: "an event of the pattern's process could not be read: " + err.Error()})
+			continue
+		}
+		finished = finished || event.Type == v1.PatternFinished
+		r.emit(event)
+	}
+	return finished
+}
+
+func (r *Runner) track(cmd *exec.Cmd, running bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if running {
+		r.children[cmd] = true
+		return
+	}
+	delete(r.children, cmd)
+}
+
+func (r *Runner) interrupted() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.signal
+}
+
+// handleSignals forwards the first interrupt to the children, which clean up; a second one kills them, and says how to
+// clean up later.
+func (r *Runner) handleSignals(ctx context.Context) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		count := 0
+		for {
+			select {
+			case <-done:
+				return
+			case received := <-signals:
+				count++
+				r.forward(received, count)
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+func (r *Runner) forward(received os.Signal, count int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := received.String()
+	if r.signal == "" {
+		r.signal = name
+	}
+	for cmd := range r.children {
+		if count > 1 {
+			_ = cmd.Process.Kill() // it may have ended already
+			continue
+		}
+		_ = cmd.Process.Signal(syscall.SIGINT)
+	}
+	if count == 1 {
+		fmt.Fprintf(os.Stderr, "\nmeshproof: %s: cleaning up (again: stop at once and leave what is installed)\n", name)
+		return
+	}
+	fmt.Fprintf(os.Stderr, "\nmeshproof: clean-up abandoned; remove what is left with: meshproof clean\n")
+}
+
+// Select returns the patterns with these names, or all when there are none. An unknown name is an error that tells the
+// nearest one.
+func Select(patterns []pattern.Pattern, names []string) ([]pattern.Pattern, error) {
+	if len(names) == 0 {
+		return patterns, nil
+	}
+	var selected []pattern.Pattern
+	seen := map[string]bool{}
+	for _, name := range names {
+		found := false
+		for _, p := range patterns {
+			if p.Name == name && !seen[name] {
+				selected = append(selected, p)
+			}
+			found = found || p.Name == name
+		}
+		if !found {
+			return nil, unknownPattern(patterns, name)
+		}
+		seen[name] = true
+	}
+	return selected, nil
+}

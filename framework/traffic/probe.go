@@ -1,0 +1,132 @@
+// Package traffic sends identified probes: every request carries an identity of its own, by which each hop's record of it
+// is found, and a line with merely the right host is nothing.
+package traffic
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Request is an HTTP request that can be sent any number of times, each time as a probe of its own.
+type Request struct {
+	// Method is the HTTP method; empty means GET.
+	Method string
+	// URL is absolute; its host is where the client connects to.
+	URL string
+	// Host is the Host header; empty means the host of URL.
+	Host   string
+	Header map[string]string
+	Body   string
+	// Timeout bounds one probe; zero means DefaultTimeout.
+	Timeout time.Duration
+}
+
+// DefaultTimeout bounds a probe that names no timeout.
+const DefaultTimeout = 10 * time.Second
+
+// Probe is one request with its identity.
+type Probe struct {
+	// ID occurs in the request's query and in its User-Agent, and nowhere else in the world.
+	ID      string
+	Request Request
+}
+
+// Result is what the client saw of one probe.
+type Result struct {
+	Probe  Probe
+	Status int
+	Header http.Header
+	// Body is at most 1 MiB; Truncated says that there was more.
+	Body      string
+	Truncated bool
+	// Err is empty when a whole answer arrived.
+	Err string
+	// LocalAddress and RemoteAddress are the ends of the client's connection, as the client sees them.
+	LocalAddress, RemoteAddress string
+	StartedAt                   time.Time
+	Duration                    time.Duration
+}
+
+// Client sends probes from one vantage point.
+type Client interface {
+	// Name is the vantage point, for example "runner".
+	Name() string
+	// Do sends one probe and returns what came of it. The error is of the vantage point itself, which then knows nothing of
+	// the probe; a refused probe is no error but a Result.
+	Do(ctx context.Context, probe Probe) (Result, error)
+}
+
+// IDParameter is the query parameter that carries a probe's identity.
+const IDParameter = "meshproof"
+
+// UserAgentPrefix precedes a probe's identity in its User-Agent, which applications pass on to later hops where they
+// drop the query.
+const UserAgentPrefix = "meshproof/"
+
+// NewProbes returns count probes of request. label, for example "BG1", makes the identities readable.
+func NewProbes(request Request, label string, count int) []Probe {
+	probes := make([]Probe, 0, count)
+	batch := make([]byte, 6)
+	// crypto/rand never fails on the supported systems.
+	_, _ = rand.Read(batch)
+	for index := range count {
+		probes = append(probes, Probe{ID: fmt.Sprintf("mp-%s-%s-%d", label, hex.EncodeToString(batch), index+1), Request: request})
+	}
+	return probes
+}
+
+// Target returns the probe's URL with its identity in the query.
+func (p Probe) Target() (string, error) {
+	target, err := url.Parse(p.Request.URL)
+	if err != nil {
+		return "", fmt.Errorf("the URL of probe %s: %w", p.ID, err)
+	}
+	query := target.Query()
+	query.Set(IDParameter, p.ID)
+	target.RawQuery = query.Encode()
+	return target.String(), nil
+}
+
+// Headers returns the request's headers with the identity in the User-Agent.
+func (p Probe) Headers() map[string]string {
+	headers := map[string]string{"User-Agent": UserAgentPrefix + p.ID}
+	for name, value := range p.Request.Header {
+		headers[http.CanonicalHeaderKey(name)] = value
+	}
+	return headers
+}
+
+// Method returns the HTTP method.
+func (p Probe) Method() string {
+	if p.Request.Method == "" {
+		return http.MethodGet
+	}
+	return p.Request.Method
+}
+
+// Timeout returns the probe's time limit.
+func (p Probe) Timeout() time.Duration {
+	if p.Request.Timeout == 0 {
+		return DefaultTimeout
+	}
+	return p.Request.Timeout
+}
+
+// Send sends the probes one after another and returns their results in order. It stops at the first error of the vantage
+// point, and when ctx ends.
+func Send(ctx context.Context, client Client, probes []Probe) ([]Result, error) {
+	results := make([]Result, 0, len(probes))
+	for _, probe := range probes {
+		result, err := client.Do(ctx, probe)
+		if err != nil {
+			return results, fmt.Errorf("send probe %s from %s: %w", probe.ID, client.Name(), err)
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}

@@ -1,0 +1,93 @@
+package junit
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// claimCase renders one claim. Its name holds what never changes, so that a consumer can follow a claim over many runs.
+func claimCase(p v1.Pattern, c v1.Claim) testcase {
+	name := strings.TrimSpace(c.Alias + " " + c.Slug())
+	if c.Text != "" {
+		name += ": " + c.Text
+	}
+	t := testcase{Class: "meshproof." + text(p.Name), Name: oneLine(name), Time: seconds(c.Seconds), Output: &output{Text: text(protocolOf(c))}}
+	switch c.Verdict {
+	case v1.Passed:
+	case v1.Skipped:
+		t.Skipped = &outcome{Message: message(c.Reason, c.Summary, "skipped")}
+	case v1.Failed:
+		t.Failure = &outcome{Type: text(cmp.Or(c.Cause, "failed")), Message: message(c.Reason, c.Summary, "the claim is false"), Body: text(explain(c))}
+	default:
+		t.Error = &outcome{Type: "inconclusive", Message: message(c.Reason, c.Summary, "the claim could not be judged"), Body: text(explain(c))}
+	}
+	return t
+}
+
+// explain is the body of a claim that is red: everything needed to understand it without opening another file.
+func explain(c v1.Claim) string {
+	var b strings.Builder
+	b.WriteByte('\n')
+	line(&b, "claim", c.Text)
+	line(&b, "measured", c.Summary)
+	writeEvidence(&b, c.Evidence)
+	line(&b, "cause", c.Cause)
+	line(&b, "reason", c.Reason)
+	line(&b, "remedy", c.Remedy)
+	line(&b, "look", c.Look)
+	return b.String()
+}
+
+// protocolOf is what was judged, whatever came of it.
+func protocolOf(c v1.Claim) string {
+	var b strings.Builder
+	b.WriteByte('\n')
+	line(&b, "id", c.ID)
+	line(&b, "ends", strings.Join(c.Ends, ", "))
+	if c.Probes > 0 {
+		line(&b, "probes", fmt.Sprintf("%d judged, %d contrary", c.Probes, c.Contrary))
+	}
+	line(&b, "measured", c.Summary)
+	if c.TrueAfterSeconds != nil {
+		line(&b, "true after", seconds(*c.TrueAfterSeconds)+" s")
+	}
+	for _, j := range c.Judgements {
+		statement := j.Statement
+		if j.Detail != "" {
+			statement += " (" + j.Detail + ")"
+		}
+		line(&b, string(cmp.Or(j.Verdict, v1.Inconclusive)), statement)
+	}
+	writeEvidence(&b, c.Evidence)
+	return b.String()
+}
+
+func writeEvidence(b *strings.Builder, evidence []v1.Evidence) {
+	for _, e := range evidence {
+		line(b, "probe", e.Probe)
+		for _, item := range e.Items {
+			line(b, "  "+item.End, item.Text)
+			for _, key := range slices.Sorted(maps.Keys(item.Fields)) {
+				line(b, "", key+" = "+item.Fields[key])
+			}
+		}
+	}
+}
+
+// line writes "label  value", with the further lines of value under its first; nothing when there is no value.
+func line(b *strings.Builder, label, value string) {
+	if value == "" {
+		return
+	}
+	const width = 12
+	label = fmt.Sprintf("%-*s  ", width, label)
+	for part := range strings.Lines(value) {
+		b.WriteString(strings.TrimRight(label+part, " \r\n") + "\n")
+		label = strings.Repeat(" ", width+2)
+	}
+}
