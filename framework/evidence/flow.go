@@ -104,7 +104,9 @@ const (
 // Judgement is one statement about a set of flows, and what came of it.
 type Judgement struct {
 	Statement string
-	Outcome   Outcome
+	// End is the witness that it rests on, in a word or two.
+	End     string
+	Outcome Outcome
 	// Detail is one line: what was measured, or what is wrong with the first contrary probe.
 	Detail string
 	// Cause is one of pattern.Cause's values; empty when True.

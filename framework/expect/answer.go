@@ -15,6 +15,7 @@ import (
 func Answer(status int, texts ...string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("the client gets %d with %d recognised parts", status, len(texts)),
+		end:       "client",
 		judge: func(_ evidence.Flows, flow evidence.Flow) verdict {
 			result := flow.Result
 			switch {

@@ -48,7 +48,9 @@ func lacks(flows evidence.Flows, hop, format string, args ...any) verdict {
 type flowMatcher struct {
 	// statement is what must be true of every probe.
 	statement string
-	judge     func(flows evidence.Flows, flow evidence.Flow) verdict
+	// end is the witness, in a word or two.
+	end   string
+	judge func(flows evidence.Flows, flow evidence.Flow) verdict
 	// whole, when set, judges the flows together, after each was judged true.
 	whole func(flows evidence.Flows) verdict
 	// made is the last judgement, for the failure message, which must not look again.
@@ -81,7 +83,7 @@ func (m *flowMatcher) Match(actual any) (bool, error) {
 // decide: one contrary probe makes the statement false, whatever is missing elsewhere; else one probe without evidence
 // makes it unknown.
 func (m *flowMatcher) decide(flows evidence.Flows) evidence.Judgement {
-	judgement := evidence.Judgement{Statement: m.statement, Outcome: evidence.True, Probes: len(flows.List)}
+	judgement := evidence.Judgement{Statement: m.statement, End: m.end, Outcome: evidence.True, Probes: len(flows.List)}
 	worst := verdict{}
 	for index, flow := range flows.List {
 		v := m.judge(flows, flow)

@@ -15,6 +15,7 @@ import (
 func PassThrough(hop, cluster string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("%s sent it on, once, to %s", hop, cluster),
+		end:       hop + " log",
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			lines := flow.At(hop, false)
 			switch {
@@ -35,6 +36,7 @@ func PassThrough(hop, cluster string) types.GomegaMatcher {
 func ArriveAt(hop, before string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("the sidecar of %s took it once, as %s sent it", hop, before),
+		end:       hop + " sidecar log",
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			sent, taken := flow.At(before, false), flow.At(hop, true)
 			switch {
@@ -59,6 +61,7 @@ func ArriveAt(hop, before string) types.GomegaMatcher {
 func Serve(hop string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("the application %s served it once", hop),
+		end:       hop + " server",
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			records := flow.RecordsAt(hop)
 			switch {
@@ -78,6 +81,7 @@ func Serve(hop string) types.GomegaMatcher {
 func ComeAs(hop, identity string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("it came to %s from %s", hop, identity),
+		end:       "peer certificate",
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			records := flow.RecordsAt(hop)
 			if len(records) == 0 {
@@ -114,6 +118,7 @@ func peerIdentities(header string) []string {
 func Reach(hop string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("%s saw the client's own connection", hop),
+		end:       hop + " log",
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			lines := flow.At(hop, false)
 			if len(lines) == 0 {
@@ -132,6 +137,7 @@ func Reach(hop string) types.GomegaMatcher {
 func BeCounted(hop string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("the counter of %s moved by at least the number of probes", hop),
+		end:       hop + " statistics",
 		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
 		whole: func(flows evidence.Flows) verdict {
 			movement, measured := flows.Counters[hop]

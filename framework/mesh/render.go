@@ -4,6 +4,7 @@ package mesh
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -25,7 +26,7 @@ const (
 )
 
 var (
-	placeholder = regexp.MustCompile(`\$\{([^}]*)\}`)
+	placeholder = regexp.MustCompile(`\$\{[^}\n]*\}?`)
 	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 )
 
@@ -64,7 +65,7 @@ func Render(manifests fs.FS, values map[string]string, optional ...string) ([]*u
 		}
 		objects = append(objects, decoded...)
 	}
-	for name := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !used[name] && !slices.Contains(optional, name) {
 			return nil, fmt.Errorf("parameter %s is used by no manifest", name)
 		}
@@ -75,10 +76,10 @@ func Render(manifests fs.FS, values map[string]string, optional ...string) ([]*u
 func substitute(file, text string, values map[string]string, used map[string]bool) (string, error) {
 	var problem error
 	replaced := placeholder.ReplaceAllStringFunc(text, func(match string) string {
-		name := match[2 : len(match)-1]
+		name, closed := strings.CutSuffix(match[2:], "}")
 		value, found := values[name]
 		switch {
-		case !nameForm.MatchString(name):
+		case !closed || !nameForm.MatchString(name):
 			problem = fmt.Errorf("%s: %s is no placeholder: use ${name} with a-z, 0-9 and _", file, match)
 		case !found:
 			problem = fmt.Errorf("%s: %s has no value: the pattern declares no such parameter", file, match)

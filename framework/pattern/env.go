@@ -25,7 +25,7 @@ type Env struct {
 	Client traffic.Client
 	// Observer follows the logs of the pattern's hops.
 	Observer *evidence.Observer
-	// Installed is when the last object had been applied.
+	// Installed is when the workloads had become ready.
 	Installed time.Time
 
 	mu     sync.Mutex
@@ -36,8 +36,9 @@ type Env struct {
 // Outcome is what the specs have found out about one claim.
 type Outcome struct {
 	Judgements []evidence.Judgement
-	// TrueAfter is the time from the end of the install until the positive control had succeeded; zero when none ran.
-	TrueAfter time.Duration
+	// TrueAfter is the time from the first try of the positive control, which comes when the proxies have settled, until
+	// it succeeded for good; nil when it never did.
+	TrueAfter *time.Duration
 	// Sample is the first flow that was judged.
 	Sample *evidence.Flow
 }
@@ -200,15 +201,16 @@ func (e *Env) control(ctx context.Context, alias string, request traffic.Request
 	ticker := time.NewTicker(ControlPeriod)
 	defer ticker.Stop()
 	row := 0
-	var first time.Time
+	first, started := time.Time{}, time.Now()
 	for {
 		result, err := e.Client.Do(ctx, traffic.NewProbes(request, "control", 1)[0])
 		if err == nil && result.Err == "" && result.Status == 200 {
 			if row++; row == 1 {
-				first = time.Now()
+				first = result.StartedAt
 			}
 			if row == ControlSuccesses {
-				e.change(alias, func(o *Outcome) { o.TrueAfter = first.Sub(e.Installed) })
+				after := max(0, first.Sub(started))
+				e.change(alias, func(o *Outcome) { o.TrueAfter = &after })
 				return
 			}
 			continue

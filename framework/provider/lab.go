@@ -13,7 +13,7 @@ import (
 func FromLab(l *lab.Lab) *Cluster {
 	return &Cluster{
 		Provider: "lab", Name: l.Name, Kubeconfig: l.Kubeconfig, ChildKubeconfig: l.KubeconfigInside, Context: node.ContextName(l.Name),
-		RunnerReachesServices: true, Images: build.FixtureImages(),
+		RunnerReachesServices: true, Proxy: "Envoy " + l.Envoy, Images: build.FixtureImages(),
 		Command: func(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
 			return l.Command(ctx, program, args...)
 		},

@@ -36,13 +36,14 @@ func (i *installation) run(ctx context.Context) error {
 	if i.objects, err = Objects(c.pattern, c.job); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
-	started := time.Now()
+	started, applied := time.Now(), time.Time{}
 	err = c.phase("install", func() (string, error) {
 		if err := mesh.Install(ctx, i.client, i.objects); err != nil {
 			return "", err
 		}
-		c.env.Installed = time.Now()
+		applied = time.Now()
 		pods, err := mesh.AwaitReady(ctx, i.client, i.objects, c.job.Options.Timeouts.Ready)
+		c.env.Installed = time.Now()
 		return fmt.Sprintf("%d objects, %d pods", len(i.objects), pods), err
 	})
 	if err != nil {
@@ -53,7 +54,7 @@ func (i *installation) run(ctx context.Context) error {
 			return fmt.Errorf("after-install: %w", err)
 		}
 	}
-	err = c.phase("settle", func() (string, error) { return i.settle(ctx, started) })
+	err = c.phase("settle", func() (string, error) { return i.settle(ctx, started, applied) })
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
@@ -61,7 +62,7 @@ func (i *installation) run(ctx context.Context) error {
 }
 
 // settle waits for the proxies, and makes what the specs work with.
-func (i *installation) settle(ctx context.Context, since time.Time) (string, error) {
+func (i *installation) settle(ctx context.Context, since, applied time.Time) (string, error) {
 	c := i.child
 	observer, err := evidence.Observe(i.life, i.client, i.hops(), since)
 	if err != nil {
@@ -69,7 +70,7 @@ func (i *installation) settle(ctx context.Context, since time.Time) (string, err
 	}
 	expectations := mesh.Expectations(i.objects, i.workloads())
 	proxies := observer.Proxies()
-	err = mesh.Settle(ctx, proxies, expectations, c.env.Installed, c.job.Options.Timeouts.Settle, func(proxy *mesh.Proxy, count int, after time.Duration) {
+	err = mesh.Settle(ctx, proxies, expectations, applied, c.job.Options.Timeouts.Settle, func(proxy *mesh.Proxy, count int, after time.Duration) {
 		convergence := v1.Convergence{Proxy: proxy.String(), Expects: fmt.Sprintf("%d expectations", count), Seconds: after.Seconds()}
 		c.emit(v1.Event{Type: v1.Converged, Convergence: &convergence})
 	})

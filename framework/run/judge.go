@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -18,22 +19,24 @@ import (
 // nothing of the mesh, and leave the claim inconclusive.
 func judge(claim v1.Claim, report types.SpecReport, outcome pattern.Outcome) v1.Claim {
 	claim.StartedAt, claim.Seconds = report.StartTime, report.RunTime.Seconds()
-	if outcome.TrueAfter > 0 {
+	if outcome.TrueAfter != nil {
 		seconds := outcome.TrueAfter.Seconds()
 		claim.TrueAfterSeconds = &seconds
 	}
-	var details []string
+	var ends []string
 	for _, judgement := range outcome.Judgements {
 		claim.Judgements = append(claim.Judgements, v1.Judgement{Statement: judgement.Statement, Verdict: verdictOf(judgement.Outcome), Detail: judgement.Detail})
 		claim.Probes = max(claim.Probes, judgement.Probes)
-		details = append(details, judgement.Statement)
+		if !slices.Contains(ends, judgement.End) {
+			ends = append(ends, judgement.End)
+		}
 	}
 	decisive, found := decisiveJudgement(outcome.Judgements)
 	switch {
 	case report.State == types.SpecStatePassed && len(outcome.Judgements) == 0:
 		claim.Verdict, claim.Reason, claim.Cause = v1.Inconclusive, "the check judged no probe", string(pattern.EvidenceMissing)
 	case report.State == types.SpecStatePassed:
-		claim.Verdict, claim.Summary = v1.Passed, fmt.Sprintf("%d of %d probes: %s", claim.Probes, claim.Probes, strings.Join(details, "; "))
+		claim.Verdict, claim.Summary = v1.Passed, fmt.Sprintf("%d of %d probes: %s", claim.Probes, claim.Probes, strings.Join(ends, " = "))
 		if outcome.Sample != nil {
 			claim.Evidence = []v1.Evidence{describeFlow(*outcome.Sample)}
 		}

@@ -43,7 +43,7 @@ type Runner struct {
 	signal   string
 }
 
-// Outcome of a run.
+// Result is what a run came to.
 type Result struct {
 	Report v1.Report
 	// Folder holds the results.
@@ -68,7 +68,7 @@ func Execute(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cl
 		seeded := seed(plan.byName[job.Pattern], *job)
 		r.emit(v1.Event{Type: v1.PatternSeeded, PatternName: job.Pattern, Pattern: &seeded})
 	}
-	stop := r.handleSignals(ctx)
+	stop := r.handleSignals()
 	err := r.runJobs(ctx)
 	stop()
 	run.FinishedAt, run.Interrupted = time.Now(), r.interrupted()
@@ -265,7 +265,7 @@ func (r *Runner) interrupted() string {
 
 // handleSignals forwards the first interrupt to the children, which clean up; a second one kills them, and says how to
 // clean up later.
-func (r *Runner) handleSignals(ctx context.Context) (stop func()) {
+func (r *Runner) handleSignals() (stop func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	done := make(chan struct{})

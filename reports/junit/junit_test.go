@@ -198,7 +198,7 @@ func decode(t *testing.T, document []byte) suites {
 	t.Helper()
 	tokens := xml.NewDecoder(bytes.NewReader(document))
 	for {
-		if _, err := tokens.Token(); err == io.EOF {
+		if _, err := tokens.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatalf("not well-formed: %v\n%s", err, document)

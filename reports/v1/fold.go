@@ -2,6 +2,7 @@ package v1
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -97,8 +98,8 @@ func (f *folding) seed(e Event) {
 	p.pattern.Claims = nil
 	p.pattern.Name = held.Name
 	p.pattern.StartedAt = firstTime(held.StartedAt, e.Pattern.StartedAt, e.Time)
-	p.pattern.Phases = append(held.Phases, e.Pattern.Phases...)
-	p.pattern.Convergence = append(held.Convergence, e.Pattern.Convergence...)
+	p.pattern.Phases = slices.Concat(held.Phases, e.Pattern.Phases)
+	p.pattern.Convergence = slices.Concat(held.Convergence, e.Pattern.Convergence)
 	p.attempt = len(held.Phases)
 	p.finished = false
 	for _, c := range e.Pattern.Claims {

@@ -160,7 +160,8 @@ type Claim struct {
 	Contrary  int       `json:"contrary"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	Seconds   float64   `json:"seconds"`
-	// TrueAfterSeconds is the time from the end of install until the positive control first succeeded; absent when not measured.
+	// TrueAfterSeconds is the time from the first try of the positive control, which comes when the proxies have settled,
+	// until it succeeded for good; absent when it never did.
 	TrueAfterSeconds *float64 `json:"trueAfterSeconds,omitempty"`
 	// Judgements are the single statements that the verdict rests on, in order.
 	Judgements []Judgement `json:"judgements,omitempty"`

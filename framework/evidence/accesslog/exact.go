@@ -20,17 +20,17 @@ func (t *template) exact(text string, values []span) (unsure []bool, ok bool) {
 	reached := newPositions(len(text))
 	reached.add(from)
 	doubts := make([]bool, len(t.gaps))
-	any := false
+	several := false
 	for i := range t.gaps {
 		g := &t.gaps[i]
 		values[i] = span{from, g.firstEnd(text, from, starts[i+1])}
 		from = values[i].to + len(g.after)
 		next := g.reach(text, reached, starts[i+1])
 		doubts[i] = reached.several() || next.several()
-		any = any || doubts[i]
+		several = several || doubts[i]
 		reached = next
 	}
-	if !any {
+	if !several {
 		doubts = nil
 	}
 	return doubts, true

@@ -46,7 +46,8 @@ var kinds = map[string]valueKind{
 
 	"PROTOCOL": wordKind, "UPSTREAM_PROTOCOL": wordKind,
 	"RESPONSE_FLAGS": wordKind, "RESPONSE_FLAGS_LONG": wordKind, "ACCESS_LOG_TYPE": wordKind,
-	// Control planes build cluster names of host names, ports and labels.
+	// Control planes build cluster names of host names, ports and labels. A line with
+	// another one is not read, rather than read wrongly.
 	"UPSTREAM_CLUSTER": wordKind, "UPSTREAM_CLUSTER_RAW": wordKind,
 	"UPSTREAM_HOST": addressKind,
 

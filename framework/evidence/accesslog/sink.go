@@ -9,6 +9,7 @@ import (
 // Kind is what a log has a line for.
 type Kind string
 
+// The kinds of logs; other network filters' logs have the filter's type.
 const (
 	HTTP     Kind = "http"     // a request, from an HTTP connection manager
 	TCP      Kind = "tcp"      // a connection, from a TCP proxy, written when it closes
@@ -52,7 +53,7 @@ func (s Sink) String() string {
 		fmt.Fprintf(&b, ", chain %s", s.FilterChain)
 	}
 	fmt.Fprintf(&b, ": %s log to %s", s.Kind, s.Provider)
-	if s.Path != "" && !strings.HasPrefix(s.Path, "/dev/std") {
+	if s.Provider == "file" {
 		fmt.Fprintf(&b, " %s", s.Path)
 	}
 	if s.Filter != nil {

@@ -161,7 +161,8 @@ func parseDefaultTime(v string) (time.Time, bool) {
 	minute, ok5 := natural(v[14:16])
 	second, ok6 := natural(v[17:19])
 	milli, ok7 := natural(v[20:23])
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7) || !validClock(month, day, hour, minute, second) {
+	whole := ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7
+	if !whole || !validClock(month, day, hour, minute, second) {
 		return time.Time{}, false
 	}
 	return time.Date(year, time.Month(month), day, hour, minute, second, milli*int(time.Millisecond), time.UTC), true

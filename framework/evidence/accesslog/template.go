@@ -74,6 +74,7 @@ func (g *gap) fits(value string) bool {
 	return len(value) >= g.min && (g.max == 0 || len(value) <= g.max) && g.class.holds(value)
 }
 
+// answer is what forward can say.
 type answer int
 
 const (
@@ -116,8 +117,8 @@ func (t *template) fits(text string, values []span) bool {
 	return true
 }
 
-// forward reads from the left, by bytes, and ends each value as early as the text after it allows.
-// It is unclear when that leads nowhere but ending one later might not.
+// forward reads from the left, by bytes, and ends each value as early as the text after
+// it allows. It is unclear when that leads nowhere but ending one later might not.
 func (t *template) forward(text string, out []span) answer {
 	if !strings.HasPrefix(text, t.prefix) {
 		return no
@@ -126,7 +127,7 @@ func (t *template) forward(text string, out []span) answer {
 	failed := no
 	for i := range t.gaps {
 		g := &t.gaps[i]
-		end := -1
+		var end int
 		switch {
 		case i == len(t.gaps)-1:
 			end = len(text) - len(g.after)

@@ -9,6 +9,7 @@ import (
 // State is where a dynamic resource stands in the proxy that reported it.
 type State string
 
+// The states of a resource.
 const (
 	// Active resources serve traffic; static ones are active from the start.
 	Active State = "active"

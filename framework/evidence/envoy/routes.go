@@ -36,6 +36,7 @@ type Route struct {
 // PathMatch is how a route compares the path.
 type PathMatch string
 
+// The ways to compare a path; OtherMatch is any that is not known here.
 const (
 	ExactPath       PathMatch = "exact"
 	PrefixPath      PathMatch = "prefix"

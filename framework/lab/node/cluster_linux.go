@@ -97,11 +97,11 @@ func (c *cluster) startRest(ctx context.Context, group *errgroup.Group, runtimeU
 
 func (c *cluster) startContainerd(ctx context.Context) (*part, error) {
 	// Sockets, shims and mounts of an earlier node died with its namespaces.
-	containerd, err := c.parts.start("containerd", nil, "/usr/bin/containerd", "--config", c.spec.file("containerd.toml"))
+	containerd, err := c.parts.start("containerd", "/usr/bin/containerd", "--config", c.spec.file("containerd.toml"))
 	if err != nil {
 		return nil, err
 	}
-	return containerd, containerd.await(ctx, partTimeout, func(ctx context.Context) error {
+	return containerd, containerd.await(ctx, func(ctx context.Context) error {
 		var dialer net.Dialer
 		conn, err := dialer.DialContext(ctx, "unix", "/run/containerd/containerd.sock")
 		if err != nil {
@@ -112,7 +112,7 @@ func (c *cluster) startContainerd(ctx context.Context) (*part, error) {
 }
 
 func (c *cluster) startEtcd(ctx context.Context) error {
-	etcd, err := c.parts.start("etcd", nil, "/usr/bin/etcd", "--name", "lab", "--data-dir", c.spec.file("etcd"),
+	etcd, err := c.parts.start("etcd", "/usr/bin/etcd", "--name", "lab", "--data-dir", c.spec.file("etcd"),
 		"--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379",
 		"--listen-peer-urls", "http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
 		"--initial-cluster", "lab=http://127.0.0.1:2380", "--logger", "zap", "--log-level", "warn",
@@ -121,12 +121,12 @@ func (c *cluster) startEtcd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return etcd.await(ctx, partTimeout, httpOK(http.DefaultClient, "http://127.0.0.1:2379/health"))
+	return etcd.await(ctx, httpOK(http.DefaultClient, "http://127.0.0.1:2379/health"))
 }
 
 func (c *cluster) startAPIServer(ctx context.Context) error {
 	pki := func(name string) string { return filepath.Join(c.spec.CertificateDir(), name) }
-	apiserver, err := c.parts.start("kube-apiserver", nil, c.program("kube-apiserver"),
+	apiserver, err := c.parts.start("kube-apiserver", c.program("kube-apiserver"),
 		"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address="+NodeAddress,
 		"--service-cluster-ip-range="+ServiceCIDR, "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--client-ca-file="+pki("ca.crt"), "--tls-cert-file="+pki("apiserver.crt"), "--tls-private-key-file="+pki("apiserver.key"),
@@ -145,12 +145,12 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return apiserver.await(ctx, partTimeout, httpOK(client, insideServer()+"/readyz"))
+	return apiserver.await(ctx, httpOK(client, insideServer()+"/readyz"))
 }
 
 func (c *cluster) startControllers() error {
 	pki := func(name string) string { return filepath.Join(c.spec.CertificateDir(), name) }
-	_, err := c.parts.start("kube-controller-manager", nil, c.program("kube-controller-manager"),
+	_, err := c.parts.start("kube-controller-manager", c.program("kube-controller-manager"),
 		"--kubeconfig="+pki("controller-manager.kubeconfig"), "--leader-elect=false", "--use-service-account-credentials=true",
 		"--root-ca-file="+pki("ca.crt"), "--service-account-private-key-file="+pki("service-accounts.key"),
 		"--cluster-signing-cert-file="+pki("ca.crt"), "--cluster-signing-key-file="+pki("ca.key"),
@@ -159,17 +159,17 @@ func (c *cluster) startControllers() error {
 	if err != nil {
 		return err
 	}
-	_, err = c.parts.start("kube-scheduler", nil, c.program("kube-scheduler"),
+	_, err = c.parts.start("kube-scheduler", c.program("kube-scheduler"),
 		"--kubeconfig="+pki("scheduler.kubeconfig"), "--leader-elect=false", "--profiling=false", "--kube-api-qps=200", "--kube-api-burst=400")
 	if err != nil {
 		return err
 	}
-	_, err = c.parts.start("kube-proxy", nil, c.program("kube-proxy"), "--config="+c.spec.file("kube-proxy.yaml"), "--hostname-override="+NodeName)
+	_, err = c.parts.start("kube-proxy", c.program("kube-proxy"), "--config="+c.spec.file("kube-proxy.yaml"), "--hostname-override="+NodeName)
 	return err
 }
 
 func (c *cluster) startKubelet(ctx context.Context, client *kube.Client) error {
-	kubelet, err := c.parts.start("kubelet", nil, c.program("kubelet"), "--config="+c.spec.file("kubelet.yaml"),
+	kubelet, err := c.parts.start("kubelet", c.program("kubelet"), "--config="+c.spec.file("kubelet.yaml"),
 		"--kubeconfig="+filepath.Join(c.spec.CertificateDir(), "kubelet.kubeconfig"), "--hostname-override="+NodeName, "--node-ip="+NodeAddress,
 		"--root-dir=/var/lib/kubelet")
 	if err != nil {
@@ -181,7 +181,7 @@ func (c *cluster) startKubelet(ctx context.Context, client *kube.Client) error {
 }
 
 func (c *cluster) startDNS(ctx context.Context, client *kube.Client) error {
-	dns, err := c.parts.start("coredns", nil, filepath.Join(c.spec.Artifacts.CoreDNS, "coredns"), "-conf", c.spec.file("Corefile"))
+	dns, err := c.parts.start("coredns", filepath.Join(c.spec.Artifacts.CoreDNS, "coredns"), "-conf", c.spec.file("Corefile"))
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (c *cluster) startDNS(ctx context.Context, client *kube.Client) error {
 			return err
 		}
 	}
-	return dns.await(ctx, partTimeout, httpOK(http.DefaultClient, "http://127.0.0.1:8181/ready"))
+	return dns.await(ctx, httpOK(http.DefaultClient, "http://127.0.0.1:8181/ready"))
 }
 
 // program is one of the names of the Kubernetes multi-call program.

@@ -131,3 +131,8 @@ func corefile(spec Spec) string {
 }
 `, NodeAddress, spec.AdminKubeconfig(), LoadBalancerZone)
 }
+
+// resolvConf sends every name to the lab's own DNS.
+func resolvConf() string {
+	return "nameserver " + NodeAddress + "\nsearch svc.cluster.local cluster.local\noptions ndots:3 timeout:2\n"
+}

@@ -96,7 +96,7 @@ func chooseAddress(store cache.Store, service *corev1.Service) (netip.Addr, erro
 		}
 	}
 	prefix := netip.MustParsePrefix(LoadBalancerCIDR)
-	if asked := service.Spec.LoadBalancerIP; asked != "" { //nolint:staticcheck // deprecated, and what users of bare-metal balancers still set
+	if asked := service.Spec.LoadBalancerIP; asked != "" {
 		address, err := netip.ParseAddr(asked)
 		if err != nil || !prefix.Contains(address) {
 			return netip.Addr{}, fmt.Errorf("spec.loadBalancerIP %q is no address of %s", asked, prefix)

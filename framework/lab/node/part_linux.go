@@ -34,9 +34,9 @@ type parts struct {
 	list   []*part
 }
 
-// start runs a program whose output goes to a log of its name. Nothing of the supervisor's environment but PATH and the
-// given variables reaches it.
-func (p *parts) start(name string, env []string, program string, args ...string) (*part, error) {
+// start runs a program whose output goes to a log of its name. Nothing of the supervisor's environment reaches
+// it.
+func (p *parts) start(name string, program string, args ...string) (*part, error) {
 	path := filepath.Join(p.logDir, name+".log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -45,7 +45,7 @@ func (p *parts) start(name string, env []string, program string, args ...string)
 	defer log.Close() // the program has its own copy
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}, env...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	ended, err := p.reaper.start(cmd)
 	if err != nil {
@@ -65,7 +65,7 @@ func (p *parts) start(name string, env []string, program string, args ...string)
 
 // run runs a program to its end. It is then no part any more.
 func (p *parts) run(ctx context.Context, name string, program string, args ...string) error {
-	started, err := p.start(name, nil, program, args...)
+	started, err := p.start(name, program, args...)
 	if err != nil {
 		return err
 	}
@@ -95,9 +95,9 @@ func (p *part) stop(ctx context.Context) error {
 }
 
 // await asks ready again and again until it succeeds, the part ends, or the time is up; each of the three has its own error.
-func (p *part) await(ctx context.Context, timeout time.Duration, ready func(ctx context.Context) error) error {
+func (p *part) await(ctx context.Context, ready func(ctx context.Context) error) error {
 	started := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
 	defer cancel()
 	// None of these programs can be watched before it answers, so it is asked; the period is short against its start.
 	ticker := time.NewTicker(25 * time.Millisecond)

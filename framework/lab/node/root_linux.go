@@ -65,11 +65,6 @@ func enterRoot(spec Spec) error {
 	return os.Remove("/old")
 }
 
-// resolvConf sends every name to the lab's own DNS.
-func resolvConf() string {
-	return "nameserver " + NodeAddress + "\nsearch svc.cluster.local cluster.local\noptions ndots:3 timeout:2\n"
-}
-
 // rootBuilder makes the content of a root; after the first error it does nothing more.
 type rootBuilder struct {
 	root string

@@ -1,0 +1,58 @@
+# Every target that CI runs is a target that a person runs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+GO ?= go
+PATTERN ?=
+BIN := bin
+export CGO_ENABLED := 0
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Variables: PATTERN=\"$(or $(PATTERN),<all>)\", ARGS=<further flags of meshproof run>, KUBECONFIG=<your cluster; without it, the lab>"
+
+.PHONY: build
+build: ## Build bin/meshproof
+	@$(GO) build -trimpath -o $(BIN)/meshproof ./cmd/meshproof
+
+.PHONY: setup
+setup: ## Check for, and on Debian as root install, what the lab is built with
+	@hack/setup
+
+.PHONY: conformance
+conformance: setup build ## Prove PATTERN (all without it) on the lab, or on the cluster of KUBECONFIG
+	@$(BIN)/meshproof run $(PATTERN) $(ARGS)
+
+.PHONY: lab-up lab-down
+lab-up: setup build ## Build and start the lab
+	@$(BIN)/meshproof lab up
+lab-down: build ## End the lab
+	@$(BIN)/meshproof lab down
+
+.PHONY: generate
+generate: ## Write the generated files
+	@$(GO) run ./hack/generate
+
+.PHONY: check
+check: $(BIN)/golangci-lint ## Check generated files, formatting, modules and lint
+	@$(GO) run ./hack/generate -check
+	@$(GO) mod tidy -diff
+	@$(GO) vet ./... && GOOS=darwin $(GO) vet ./...
+	@$(BIN)/golangci-lint run ./...
+
+$(BIN)/golangci-lint: hack/tools/go.mod
+	@echo "building golangci-lint"
+	@cd hack/tools && $(GO) build -o ../../$(BIN)/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no root and no cluster
+	@$(GO) run ./hack/testsum -- ./...
+
+.PHONY: test
+test: setup check build ## Run every test, the lab's and the patterns' included (root)
+	@$(GO) run ./hack/testsum -timeout 60m -tags lab,conformance -p 1 -- ./...
+
+.PHONY: bench
+bench: setup build ## Measure the lab: start, first build, memory; and a run, by stage
+	@$(GO) run ./hack/bench $(ARGS)
