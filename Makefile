@@ -51,7 +51,7 @@ test-unit: ## Run the tests that need no root and no cluster
 
 .PHONY: test
 test: setup check build ## Run every test, the lab's and the patterns' included (root)
-	@$(GO) run ./hack/testsum -timeout 60m -tags lab,conformance -p 1 -- ./...
+	@hack/with-lab $(GO) run ./hack/testsum -timeout 60m -tags lab,conformance -p 1 -- ./...
 
 .PHONY: bench
 bench: setup build ## Measure the lab: start, first build, memory; and a run, by stage

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -87,6 +89,14 @@ func usageError(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
+// checkOutput refuses a form of the output that the command does not have.
+func checkOutput(output string, forms ...string) error {
+	if slices.Contains(forms, output) {
+		return nil
+	}
+	return usageError("--output %q is none of %s", output, strings.Join(forms, ", "))
+}
+
 // environmentError is a cluster or machine that does not do what it should.
 func environmentError(err error) error {
 	if err == nil {
@@ -108,10 +118,21 @@ func exitCode(ctx context.Context, err error) int {
 	if ctx.Err() != nil && code == exitEnvironment {
 		code = exitInterrupted
 	}
-	if text := err.Error(); text != "" {
+	if text := oneLine(err.Error()); text != "" {
 		fmt.Fprintln(os.Stderr, "meshproof:", text)
 	}
 	return code
+}
+
+// oneLine joins the lines of an error that comes from elsewhere, kustomize's or several joined ones.
+func oneLine(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
 }
 
 func newRoot(patterns []pattern.Pattern) *cobra.Command {
@@ -124,5 +145,11 @@ func newRoot(patterns []pattern.Pattern) *cobra.Command {
 	}
 	root.AddCommand(newListCommand(patterns), newPreflightCommand(patterns), newRunCommand(patterns), newRenderCommand(patterns),
 		newReportCommand(), newCleanCommand(), newLabCommand(), newVersionCommand())
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if !cmd.Runnable() { // or cobra takes a word that it does not know for a wish for help
+			cmd.Args, cmd.RunE = root.Args, root.RunE
+		}
+	}
 	return root
 }

@@ -63,8 +63,8 @@ func newLabUp(options *lab.Options) *cobra.Command {
 
 // labError sorts the errors of the lab into bad input and the rest.
 func labError(err error) error {
-	if errors.Is(err, lab.ErrUnsupported) || errors.Is(err, lab.ErrNotRunning) {
-		return environmentError(err)
+	if errors.Is(err, lab.ErrName) {
+		return usageError("%w", err)
 	}
 	var coded *exitError
 	if errors.As(err, &coded) {
@@ -96,6 +96,9 @@ func newLabStatus(options *lab.Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show the lab's parts; exit 4 when it does not run, or when a part has ended", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output, "table", "json"); err != nil {
+				return err
+			}
 			l, err := lab.Open(*options)
 			if err != nil {
 				return labError(err)

@@ -18,6 +18,9 @@ func newPreflightCommand(patterns []pattern.Pattern) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "preflight [PATTERN...]", Short: "Say which claims can be judged on the cluster, and why not the others; nothing is changed",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkOutput(output, "table", "json"); err != nil {
+				return err
+			}
 			cluster.neverStart = true
 			ready, err := prepare(cmd.Context(), patterns, args, cluster, options)
 			if err != nil {

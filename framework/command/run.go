@@ -59,9 +59,6 @@ type prepared struct {
 
 func runPatterns(ctx context.Context, patterns []pattern.Pattern, names []string, cluster clusterOptions, options run.Options) error {
 	options.Version, options.Args = version(), os.Args[1:]
-	if err := checkResults(options.ResultsDir); err != nil {
-		return err
-	}
 	ready, err := prepare(ctx, patterns, names, cluster, options)
 	if err != nil {
 		return err
@@ -96,6 +93,11 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 	// A first plan, without a cluster, finds mistakes of the input before a lab is built.
 	if _, err := run.NewPlan(selected, unknownCluster(patterns), runOptions); err != nil {
 		return nil, usageError("%w", err)
+	}
+	if runOptions.ResultsDir != "" {
+		if err := checkResults(runOptions.ResultsDir); err != nil {
+			return nil, err
+		}
 	}
 	cluster, err := findCluster(ctx, options)
 	if err != nil {

@@ -19,6 +19,8 @@ type Hop struct {
 	// Proxy is set when its pods have a proxy; Container is the application's, empty when there is none.
 	Proxy     bool
 	Container string
+	// Absent says that the manifests give the hop no pod, so that none is looked for.
+	Absent bool
 }
 
 // Line is one access-log line about a probe.
@@ -87,7 +89,11 @@ type Flows struct {
 }
 
 // Gap says why evidence is missing and what to do.
-type Gap struct{ Why, Remedy string }
+type Gap struct {
+	Why, Remedy string
+	// Silent says that the application's records are missing too, and not only access-log lines.
+	Silent bool
+}
 
 // Outcome of a judgement.
 type Outcome string

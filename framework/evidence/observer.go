@@ -45,6 +45,10 @@ func Observe(ctx context.Context, client *kube.Client, hops []Hop, since time.Ti
 	var group errgroup.Group
 	group.SetLimit(8)
 	for _, hop := range hops {
+		if hop.Absent {
+			o.gaps[hop.Name] = Gap{Why: "the manifests give " + hop.Name + " no pod", Remedy: "give its Deployment a replica", Silent: true}
+			continue
+		}
 		pods, err := client.Typed.CoreV1().Pods(hop.Namespace).List(ctx, metav1.ListOptions{LabelSelector: hop.Selector})
 		if err != nil {
 			return nil, fmt.Errorf("find the pods of %s: %w", hop.Name, err)
@@ -100,8 +104,28 @@ func (o *Observer) ReadFormats(ctx context.Context) error {
 	return nil
 }
 
-// needed are the operators without which an HTTP line can neither be joined nor judged.
-var needed = []string{"UPSTREAM_CLUSTER", "UPSTREAM_HOST", "UPSTREAM_LOCAL_ADDRESS", "DOWNSTREAM_REMOTE_ADDRESS", "RESPONSE_CODE"}
+// needed are the operators without which an HTTP line can neither be joined nor judged; of those on one line, one is enough.
+var needed = [][]string{
+	{"UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW"},
+	{"UPSTREAM_HOST", "UPSTREAM_REMOTE_ADDRESS"},
+	{"UPSTREAM_LOCAL_ADDRESS"},
+	{"DOWNSTREAM_LOCAL_ADDRESS"},
+	{"DOWNSTREAM_REMOTE_ADDRESS", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS"},
+	{"RESPONSE_CODE"},
+	{"REQ(X-REQUEST-ID)"},
+	{"REQ(:PATH)", "PATH", "REQ(USER-AGENT)"},
+}
+
+// lacking returns those of the needed operators that the format has in none of their forms.
+func lacking(format *accesslog.Format) []string {
+	var missing []string
+	for _, forms := range needed {
+		if !slices.ContainsFunc(forms, format.Has) {
+			missing = append(missing, format.Missing(forms[0])...)
+		}
+	}
+	return missing
+}
 
 func (s *source) takeFormats(sinks []accesslog.Sink) *Gap {
 	const remedy = "give the namespace a Telemetry that switches on accessLogging of a provider that writes to /dev/stdout, without a filter"
@@ -125,7 +149,7 @@ func (s *source) takeFormats(sinks []accesslog.Sink) *Gap {
 		return &Gap{Why: fmt.Sprintf("proxy %s writes only some access-log lines (%s)", s.proxy, filtered), Remedy: remedy}
 	}
 	for _, format := range s.formats {
-		if missing := format.Missing(needed...); len(missing) > 0 {
+		if missing := lacking(format); len(missing) > 0 {
 			return &Gap{Why: fmt.Sprintf("the access-log format of proxy %s lacks %s", s.proxy, strings.Join(missing, ", ")), Remedy: "use Istio's default format, or add these operators"}
 		}
 	}
@@ -190,7 +214,7 @@ func (o *Observer) tails() []*kube.Tail {
 
 // Collect joins what the logs hold about the results since mark. It waits, up to timeout, until every answered probe has
 // left all witnesses: proxies write their logs late, after a second today and after ten in older versions. When the time
-// is up it returns what there is; the matchers say what is missing.
+// is up it returns what there is; the matchers say what is missing. What cannot come, because of a gap, is not waited for.
 func (o *Observer) Collect(ctx context.Context, results []traffic.Result, mark Mark, witnesses []Witness, timeout time.Duration) (Flows, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -198,7 +222,7 @@ func (o *Observer) Collect(ctx context.Context, results []traffic.Result, mark M
 	for {
 		changed := gather.read()
 		flows := Flows{List: join(results, gather.lines, gather.records), Gaps: o.gapsNow()}
-		if complete(flows.List, witnesses) {
+		if complete(flows.List, possible(witnesses, flows.Gaps)) {
 			return flows, nil
 		}
 		if !waitAny(ctx, changed) {
@@ -219,7 +243,7 @@ func (o *Observer) gapsNow() map[string]Gap {
 	for _, s := range o.sources {
 		for _, tail := range []*kube.Tail{s.access, s.app} {
 			if tail != nil && tail.Err() != nil {
-				gaps[s.hop.Name] = Gap{Why: tail.Err().Error(), Remedy: "run again; if it happens again, see why the pod or its log ends"}
+				gaps[s.hop.Name] = Gap{Why: tail.Err().Error(), Remedy: "run again; if it happens again, see why the pod or its log ends", Silent: true}
 			}
 		}
 	}
@@ -272,6 +296,14 @@ func (g *gathering) read() []<-chan struct{} {
 		})
 	}
 	return more
+}
+
+// possible leaves out the witnesses that a gap makes impossible.
+func possible(witnesses []Witness, gaps map[string]Gap) []Witness {
+	return slices.DeleteFunc(slices.Clone(witnesses), func(w Witness) bool {
+		gap, found := gaps[w.Hop]
+		return found && (gap.Silent || !w.Record)
+	})
 }
 
 // complete tells whether every flow has every witness.

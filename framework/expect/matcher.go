@@ -49,7 +49,9 @@ type flowMatcher struct {
 	// statement is what must be true of every probe.
 	statement string
 	// end is the witness, in a word or two.
-	end   string
+	end string
+	// logs are the hops whose access logs it rests on; a gap in one of them leaves every probe without evidence.
+	logs  []string
 	judge func(flows evidence.Flows, flow evidence.Flow) verdict
 	// whole, when set, judges the flows together, after each was judged true.
 	whole func(flows evidence.Flows) verdict
@@ -86,7 +88,7 @@ func (m *flowMatcher) decide(flows evidence.Flows) evidence.Judgement {
 	judgement := evidence.Judgement{Statement: m.statement, End: m.end, Outcome: evidence.True, Probes: len(flows.List)}
 	worst := verdict{}
 	for index, flow := range flows.List {
-		v := m.judge(flows, flow)
+		v := m.judgeOne(flows, flow)
 		switch {
 		case v.outcome == evidence.True || (v.outcome == evidence.Unknown && worst.outcome == evidence.False):
 			continue
@@ -114,6 +116,15 @@ func (m *flowMatcher) decide(flows evidence.Flows) evidence.Judgement {
 		judgement.Detail += fmt.Sprintf(" (and %d more probes)", more)
 	}
 	return judgement
+}
+
+func (m *flowMatcher) judgeOne(flows evidence.Flows, flow evidence.Flow) verdict {
+	for _, hop := range m.logs {
+		if _, found := flows.Gaps[hop]; found {
+			return lacks(flows, hop, "cannot be judged by the access log of %s", hop)
+		}
+	}
+	return m.judge(flows, flow)
 }
 
 // FailureMessage implements Gomega's matcher.

@@ -16,6 +16,7 @@ func PassThrough(hop, cluster string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("%s sent it on, once, to %s", hop, cluster),
 		end:       hop + " log",
+		logs:      []string{hop},
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			lines := flow.At(hop, false)
 			switch {
@@ -37,6 +38,7 @@ func ArriveAt(hop, before string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("the sidecar of %s took it once, as %s sent it", hop, before),
 		end:       hop + " sidecar log",
+		logs:      []string{before, hop},
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			sent, taken := flow.At(before, false), flow.At(hop, true)
 			switch {
@@ -63,12 +65,14 @@ func Serve(hop string) types.GomegaMatcher {
 		statement: fmt.Sprintf("the application %s served it once", hop),
 		end:       hop + " server",
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
-			records := flow.RecordsAt(hop)
+			records, taken := flow.RecordsAt(hop), flow.At(hop, true)
 			switch {
 			case len(records) == 0:
 				return lacks(flows, hop, "has no record of the application %s", hop)
 			case len(records) > 1:
 				return contradicts(string(pattern.Repeated), "was served %d times by %s", len(records), hop)
+			case len(taken) > 0 && taken[0].Pod != records[0].LogPod:
+				return contradicts(string(pattern.Bypassed), "was served in pod %s, and taken by the sidecar of %s", records[0].LogPod, taken[0].Pod)
 			}
 			return holds()
 		},
@@ -87,29 +91,57 @@ func ComeAs(hop, identity string) types.GomegaMatcher {
 			if len(records) == 0 {
 				return lacks(flows, hop, "has no record of the application %s", hop)
 			}
-			identities := peerIdentities(records[0].Header["X-Forwarded-Client-Cert"])
-			switch {
-			case len(identities) == 0:
-				return contradicts(string(pattern.WrongIdentity), "came to %s without a client certificate", hop)
-			case len(identities) > 1 || identities[0] != identity:
-				return contradicts(string(pattern.WrongIdentity), "came to %s from %s", hop, sorted(identities))
+			for _, r := range records {
+				peers := peerIdentities(r.Header["X-Forwarded-Client-Cert"])
+				switch {
+				case len(peers) == 0:
+					return contradicts(string(pattern.WrongIdentity), "came to %s without a client certificate", hop)
+				case len(peers) > 1 || peers[0] != identity:
+					return contradicts(string(pattern.WrongIdentity), "came to %s from %s", hop, sorted(peers))
+				}
 			}
 			return holds()
 		},
 	}
 }
 
-// peerIdentities are the URI names in an X-Forwarded-Client-Cert header, one per element.
+// peerIdentities are the URI names in an X-Forwarded-Client-Cert header: one text per element, that is per peer, with all
+// its names.
 func peerIdentities(header string) []string {
-	var identities []string
-	for _, element := range strings.Split(header, ",") {
-		for _, pair := range strings.Split(element, ";") {
+	if header == "" {
+		return nil
+	}
+	var peers []string
+	for _, element := range splitUnquoted(header, ',') {
+		var names []string
+		for _, pair := range splitUnquoted(element, ';') {
 			if value, found := strings.CutPrefix(strings.TrimSpace(pair), "URI="); found {
-				identities = append(identities, strings.Trim(value, `"`))
+				names = append(names, strings.Trim(value, `"`))
 			}
 		}
+		if len(names) == 0 {
+			names = []string{"a certificate without a URI name"}
+		}
+		peers = append(peers, sorted(names))
 	}
-	return identities
+	return peers
+}
+
+// splitUnquoted splits where the separator stands outside of double quotes, in which a backslash escapes a quote.
+func splitUnquoted(text string, separator byte) []string {
+	var parts []string
+	quoted, start := false, 0
+	for i := 0; i < len(text); i++ {
+		switch {
+		case quoted && text[i] == '\\':
+			i++
+		case text[i] == '"':
+			quoted = !quoted
+		case !quoted && text[i] == separator:
+			parts, start = append(parts, text[start:i]), i+1
+		}
+	}
+	return append(parts, text[start:])
 }
 
 // Reach is true of a probe whose connection the hop saw come from the very address that the client sent it from. Where addresses
@@ -119,6 +151,7 @@ func Reach(hop string) types.GomegaMatcher {
 	return &flowMatcher{
 		statement: fmt.Sprintf("%s saw the client's own connection", hop),
 		end:       hop + " log",
+		logs:      []string{hop},
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			lines := flow.At(hop, false)
 			if len(lines) == 0 {
@@ -141,7 +174,11 @@ func BeCounted(hop string) types.GomegaMatcher {
 		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
 		whole: func(flows evidence.Flows) verdict {
 			movement, measured := flows.Counters[hop]
-			if !measured || !movement.Known {
+			if !measured {
+				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing),
+					detail: fmt.Sprintf("the check did not measure a counter of %s", hop), remedy: "name one in the Counters of its Measure"}
+			}
+			if !movement.Known {
 				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing),
 					detail: fmt.Sprintf("the proxies of %s publish no %s of cluster %s", hop, movement.Counter, movement.Cluster),
 					remedy: "annotate the pods with proxyStatsMatcher inclusionPrefixes: [cluster.outbound]"}

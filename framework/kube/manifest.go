@@ -39,6 +39,9 @@ func Decode(source string, data []byte) ([]*unstructured.Unstructured, error) {
 		if len(content) == 0 {
 			continue // only comments
 		}
+		if err := checkMetadata(content); err != nil {
+			return nil, fmt.Errorf("%s: document %d: %w", source, index, err)
+		}
 		object := &unstructured.Unstructured{Object: content}
 		if object.GetKind() == "" || object.GetAPIVersion() == "" || object.GetName() == "" {
 			return nil, fmt.Errorf("%s: document %d is not a Kubernetes object: it needs apiVersion, kind and metadata.name", source, index)
@@ -49,4 +52,26 @@ func Decode(source string, data []byte) ([]*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("%s: holds no object", source)
 	}
 	return objects, nil
+}
+
+// checkMetadata refuses what the accessors of unstructured objects would take for absent, and a change of the labels would
+// drop: YAML takes n and on for truth values, and 1 for a number.
+func checkMetadata(content map[string]any) error {
+	metadata, _, _ := unstructured.NestedMap(content, "metadata")
+	for _, field := range []string{"name", "namespace"} {
+		if value := metadata[field]; value != nil {
+			if _, ok := value.(string); !ok {
+				return fmt.Errorf("metadata.%s is %v, which is no text: put it in quotes", field, value)
+			}
+		}
+	}
+	for _, field := range []string{"labels", "annotations"} {
+		if metadata[field] == nil {
+			continue
+		}
+		if _, _, err := unstructured.NestedStringMap(metadata, field); err != nil {
+			return fmt.Errorf("metadata.%s holds what is no text, and may need quotes: %w", field, err)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,12 +59,24 @@ func (c *Client) Wait(ctx context.Context, selection Selection, what string, tim
 		}
 		return o
 	}
+	// The informer only logs the errors of its requests, and tries again.
+	var failure atomic.Pointer[error]
+	note := func(err error) error {
+		if err == nil {
+			failure.Store(nil)
+		} else if ctx.Err() == nil {
+			failure.Store(&err)
+		}
+		return err
+	}
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return resource.List(ctx, options(o))
+			list, err := resource.List(ctx, options(o))
+			return list, note(err)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return resource.Watch(ctx, options(o))
+			watcher, err := resource.Watch(ctx, options(o))
+			return watcher, note(err)
 		},
 	}
 	state := "nothing was seen"
@@ -100,6 +113,9 @@ func (c *Client) Wait(ctx context.Context, selection Selection, what string, tim
 	})
 	if err == nil {
 		return nil
+	}
+	if cause := failure.Load(); cause != nil && ctx.Err() != nil {
+		return fmt.Errorf("waited %s for %s %s (%w); last seen: %s; the last request failed: %w", time.Since(started).Round(100*time.Millisecond), selection, what, context.Cause(ctx), state, *cause)
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("waited %s for %s %s (%w); last seen: %s", time.Since(started).Round(100*time.Millisecond), selection, what, context.Cause(ctx), state)

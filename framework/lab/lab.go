@@ -35,6 +35,9 @@ var ErrNotRunning = errors.New("the lab is not running: start it with `meshproof
 // ErrUnsupported is the error of a machine that cannot run a lab.
 var ErrUnsupported = errors.New("the lab cannot run here")
 
+// ErrName is the error of a name that could not be part of a path or a control group.
+var ErrName = errors.New("no name for a lab")
+
 var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 // withDefaults fills in what is empty, and refuses a name that could not be part of a path or a control group.
@@ -43,7 +46,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Name = DefaultName
 	}
 	if !validName.MatchString(o.Name) {
-		return o, fmt.Errorf("%q is no name for a lab: use up to 32 of a-z, 0-9 and -", o.Name)
+		return o, fmt.Errorf("%q is %w: use up to 32 of a-z, 0-9 and -", o.Name, ErrName)
 	}
 	if o.Progress == nil {
 		o.Progress = build.Silent{}

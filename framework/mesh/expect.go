@@ -75,7 +75,12 @@ func (d *derivation) each(kind, namespace string, visit func(*unstructured.Unstr
 func (d *derivation) accessLog(w Workload) {
 	d.each("Telemetry", w.Namespace, func(object *unstructured.Unstructured) {
 		logging, found, _ := unstructured.NestedSlice(object.Object, "spec", "accessLogging")
-		if !found || len(logging) == 0 {
+		switchesOn := func(entry any) bool {
+			fields, ok := entry.(map[string]any)
+			return ok && fields["disabled"] != true
+		}
+		pods, _, _ := unstructured.NestedStringMap(object.Object, "spec", "selector", "matchLabels")
+		if !found || !slices.ContainsFunc(logging, switchesOn) || !labels.SelectorFromSet(pods).Matches(labels.Set(w.Labels)) {
 			return
 		}
 		d.add(w.Hop, "access log", func(s Snapshot) (bool, string) {
@@ -84,21 +89,30 @@ func (d *derivation) accessLog(w Workload) {
 	})
 }
 
-// services: a sidecar must know every Service of its namespace that selects pods, with a healthy endpoint.
+// services: a sidecar must know every Service of its namespace that has pods, with a healthy endpoint.
 func (d *derivation) services(w Workload) {
 	d.each("Service", w.Namespace, func(object *unstructured.Unstructured) {
 		selector, found, _ := unstructured.NestedStringMap(object.Object, "spec", "selector")
-		if !found || len(selector) == 0 {
+		if !found || len(selector) == 0 || !HasPods(d.objects, w.Namespace, labels.SelectorFromSet(selector)) {
 			return
 		}
 		ports, _, _ := unstructured.NestedSlice(object.Object, "spec", "ports")
 		for _, entry := range ports {
 			port, ok := entry.(map[string]any)
-			if !ok {
-				continue
+			if !ok || (port["protocol"] != nil && port["protocol"] != "TCP") {
+				continue // the mesh carries TCP only
 			}
 			d.endpoint(w.Hop, fmt.Sprintf("outbound|%v||%s.%s.svc.cluster.local", port["port"], object.GetName(), object.GetNamespace()))
 		}
+	})
+}
+
+// HasPods tells whether a Deployment of the objects makes pods in the namespace that the selector matches.
+func HasPods(objects []*unstructured.Unstructured, namespace string, selector labels.Selector) bool {
+	return slices.ContainsFunc(objects, func(object *unstructured.Unstructured) bool {
+		podLabels, _, _ := unstructured.NestedStringMap(object.Object, "spec", "template", "metadata", "labels")
+		replicas, set, _ := unstructured.NestedInt64(object.Object, "spec", "replicas")
+		return object.GetKind() == "Deployment" && object.GetNamespace() == namespace && (!set || replicas > 0) && selector.Matches(labels.Set(podLabels))
 	})
 }
 
@@ -148,7 +162,10 @@ func takesOnlyTLS(listeners []envoy.Listener) (bool, string) {
 			}
 			tls = tls || chain.TLS != nil
 		}
-		return tls && len(plain) == 0, "filter chains that take plain text: " + strings.Join(plain, ", ")
+		if len(plain) > 0 {
+			return false, "filter chains that take plain text: " + strings.Join(plain, ", ")
+		}
+		return tls, "no filter chain takes TLS"
 	}
 	return false, "no active listener " + inboundListener
 }
@@ -172,19 +189,31 @@ func (d *derivation) gateways(w Workload) {
 				return hasListener(s.Listeners, port)
 			})
 		}
-		d.virtualServices(w, object.GetNamespace()+"/"+object.GetName())
+		d.virtualServices(w, object.GetNamespace(), object.GetName())
 	})
 }
 
 func hasListener(listeners []envoy.Listener, port int64) (bool, string) {
 	var states []string
 	for _, listener := range listeners {
-		if address, ok := listener.Address.AddrPort(); ok && int64(address.Port()) == port {
-			if listener.State == envoy.Active {
-				return true, ""
-			}
-			states = append(states, string(listener.State)+" "+listener.Rejected)
+		address, ok := listener.Address.AddrPort()
+		there := ok && int64(address.Port()) == port
+		// One that was refused from the start has no address; Istio puts the port into its name.
+		refused := listener.State == envoy.Refused && strings.HasSuffix(listener.Name, fmt.Sprintf("_%d", port))
+		if there && listener.State == envoy.Active {
+			return true, ""
 		}
+		if !there && !refused {
+			continue
+		}
+		state := string(listener.State)
+		if listener.Rejected != "" {
+			state += " (" + listener.Rejected + ")"
+		}
+		states = append(states, state)
+	}
+	if len(states) == 0 {
+		return false, "no listener has that port"
 	}
 	return false, "not active: " + strings.Join(states, ", ")
 }
@@ -209,10 +238,11 @@ func (d *derivation) targetPort(w Workload, number int64) int64 {
 	return target
 }
 
-func (d *derivation) virtualServices(w Workload, gateway string) {
+func (d *derivation) virtualServices(w Workload, namespace, gateway string) {
 	d.each("VirtualService", "", func(object *unstructured.Unstructured) {
 		gateways, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "gateways")
-		if !slices.Contains(gateways, gateway) {
+		// A name without a namespace is of the VirtualService's own.
+		if !slices.Contains(gateways, namespace+"/"+gateway) && !(object.GetNamespace() == namespace && slices.Contains(gateways, gateway)) {
 			return
 		}
 		hosts, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "hosts")
@@ -224,7 +254,10 @@ func (d *derivation) virtualServices(w Workload, gateway string) {
 			}
 			destinations, _, _ := unstructured.NestedSlice(route, "route")
 			for _, destination := range destinations {
-				cluster := clusterOf(destination, object.GetNamespace())
+				cluster, known := d.clusterOf(destination, object.GetNamespace())
+				if !known {
+					continue
+				}
 				for _, host := range hosts {
 					d.add(w.Hop, "route "+host+" to "+cluster, func(s Snapshot) (bool, string) { return hasRoute(s.Routes, host, cluster) })
 				}
@@ -234,16 +267,31 @@ func (d *derivation) virtualServices(w Workload, gateway string) {
 	})
 }
 
-// clusterOf is the cluster that Istio makes for a destination; a host without dots is of the VirtualService's namespace.
-func clusterOf(destination any, namespace string) string {
+// clusterOf is the cluster that Istio makes for a destination; a host without dots is of the VirtualService's namespace, and
+// a port that is left out is the only one of the host's Service. It is not known when that Service is not among the objects.
+func (d *derivation) clusterOf(destination any, namespace string) (cluster string, known bool) {
 	fields, _ := destination.(map[string]any)
 	host, _, _ := unstructured.NestedString(fields, "destination", "host")
 	subset, _, _ := unstructured.NestedString(fields, "destination", "subset")
-	port, _, _ := unstructured.NestedInt64(fields, "destination", "port", "number")
+	port, known, _ := unstructured.NestedInt64(fields, "destination", "port", "number")
 	if !strings.Contains(host, ".") {
 		host += "." + namespace + ".svc.cluster.local"
 	}
-	return fmt.Sprintf("outbound|%d|%s|%s", port, subset, host)
+	if !known {
+		port, known = d.onlyPort(host)
+	}
+	return fmt.Sprintf("outbound|%d|%s|%s", port, subset, host), known
+}
+
+func (d *derivation) onlyPort(host string) (port int64, known bool) {
+	d.each("Service", "", func(object *unstructured.Unstructured) {
+		ports, _, _ := unstructured.NestedSlice(object.Object, "spec", "ports")
+		if len(ports) == 1 && host == object.GetName()+"."+object.GetNamespace()+".svc.cluster.local" {
+			fields, _ := ports[0].(map[string]any)
+			port, known, _ = unstructured.NestedInt64(fields, "port")
+		}
+	})
+	return port, known
 }
 
 func hasRoute(configs []envoy.RouteConfig, host, cluster string) (bool, string) {

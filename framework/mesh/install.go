@@ -123,14 +123,14 @@ func complaints(ctx context.Context, client *kube.Client, namespace string) erro
 	return fmt.Errorf("namespace %s complains: %s", namespace, strings.Join(lines[max(0, len(lines)-5):], "; "))
 }
 
-// Remove deletes the namespaces and waits until they have gone. It returns what is left, as "Kind namespace/name", with
-// the error. A namespace that is not meshproof's is never deleted.
+// Remove deletes the namespaces and waits until they have gone, each of them also when another one fails. It returns what
+// is left, as "Kind namespace/name", with the first error. A namespace that is not meshproof's is never deleted.
 func Remove(ctx context.Context, client *kube.Client, namespaces []string, timeout time.Duration) (left []string, err error) {
-	group, groupCtx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	results := make([][]string, len(namespaces))
 	for index, name := range namespaces {
-		group.Go(func() error {
-			results[index], err = removeNamespace(groupCtx, client, name, timeout)
+		group.Go(func() (err error) {
+			results[index], err = removeNamespace(ctx, client, name, timeout)
 			return err
 		})
 	}

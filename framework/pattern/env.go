@@ -123,11 +123,17 @@ func (e *Env) change(alias string, change func(*Outcome)) {
 	change(e.claims[alias])
 }
 
-// RequireJudgement fails a spec that passed without having judged anything: it has proven nothing.
+// RequireJudgement fails a spec that passed without having judged anything: it has proven nothing, and its claim is
+// inconclusive.
 func (e *Env) RequireJudgement() {
 	report := ginkgo.CurrentSpecReport()
 	alias := AliasOf(report.Labels())
 	if alias != "" && !report.Failed() && len(e.Outcome(alias).Judgements) == 0 {
+		e.change(alias, func(o *Outcome) {
+			o.Judgements = append(o.Judgements, evidence.Judgement{
+				Statement: "the check judges its probes", Outcome: evidence.Unknown, Cause: string(EvidenceMissing), Detail: "the check judged no probe",
+			})
+		})
 		ginkgo.Fail("the check of " + alias + " judged no probe")
 	}
 }

@@ -104,6 +104,9 @@ func (p Pattern) Hop(name string) (Hop, bool) {
 	return p.Hops[index], true
 }
 
+// letters are what an alias is made of.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
 // Validate finds mistakes that an author can make in a Pattern; they are all returned as one error.
 func (p Pattern) Validate() error {
 	var problems []string
@@ -115,6 +118,9 @@ func (p Pattern) Validate() error {
 	for _, claim := range p.Claims {
 		if claim.Alias == "" || claim.Slug == "" || claim.Text == "" {
 			note("claim %q needs Alias, Slug and Text", claim.Alias+claim.Slug)
+		}
+		if strings.Trim(claim.Alias, letters) != "" {
+			note("claim %q: its alias becomes part of the identity of probes: use letters and digits", claim.Alias)
 		}
 		if len(claim.Ends) < 2 {
 			note("claim %s names %d ends, and needs two independent ones", claim.Alias, len(claim.Ends))
@@ -148,13 +154,18 @@ type Values map[string]string
 // Values returns the parameters of a run: defaults, then images, then set, with the suffix added to namespaces that were
 // not set. A name in set that the pattern does not have, and a parameter left without a value, are errors.
 func (p Pattern) Values(set map[string]string, suffix string, image func(fixture string) string) (Values, error) {
+	for name := range set {
+		if !slices.ContainsFunc(p.Parameters, func(parameter Parameter) bool { return parameter.Name == name }) {
+			return nil, fmt.Errorf("pattern %s has no parameter %q", p.Name, name)
+		}
+	}
 	values := Values{}
 	for _, parameter := range p.Parameters {
 		value := parameter.Default
 		if parameter.Fixture != "" {
 			value = image(parameter.Fixture)
 		}
-		if parameter.Namespace && suffix != "" {
+		if parameter.Namespace && suffix != "" && value != "" {
 			value += "-" + suffix
 		}
 		if given, found := set[parameter.Name]; found {

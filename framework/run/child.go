@@ -72,16 +72,12 @@ type failer struct{}
 func (failer) Fail() {}
 
 func (c *child) run() bool {
-	c.env = &pattern.Env{Pattern: c.pattern, Values: c.job.Values}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	var life context.Context
 	life, end := context.WithCancel(context.Background())
 	defer end()
 	ginkgo.BeforeSuite(func(ctx ginkgo.SpecContext) { c.setUp(ctx, life) })
-	ginkgo.Describe(c.pattern.Name, func() { c.pattern.Specs(c.env) })
-	ginkgo.BeforeEach(c.started)
-	ginkgo.AfterEach(c.env.RequireJudgement)
-	ginkgo.ReportAfterEach(c.finished)
+	c.register()
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	var filter []string
 	for _, alias := range c.job.Claims {
@@ -92,6 +88,15 @@ func (c *child) run() bool {
 	passed := ginkgo.RunSpecs(failer{}, c.pattern.Name, suite, reporter)
 	c.emit(v1.Event{Type: v1.PatternFinished, Error: c.problem, Leftovers: c.leftover})
 	return passed
+}
+
+// register makes the environment and registers the pattern's specs, with what goes on around each of them.
+func (c *child) register() {
+	c.env = &pattern.Env{Pattern: c.pattern, Values: c.job.Values}
+	ginkgo.Describe(c.pattern.Name, func() { c.pattern.Specs(c.env) })
+	ginkgo.BeforeEach(c.started)
+	ginkgo.AfterEach(c.env.RequireJudgement)
+	ginkgo.ReportAfterEach(c.finished)
 }
 
 // emit writes an event. A parent that does not read any more has ended, and so does this process.

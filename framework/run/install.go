@@ -109,9 +109,13 @@ func (i *installation) hops() []evidence.Hop {
 	c := i.child
 	var hops []evidence.Hop
 	for _, hop := range c.pattern.Hops {
+		namespace := c.job.Values[hop.Namespace]
+		// A selector that cannot be parsed is left to Observe, which refuses it.
+		selector, err := labels.Parse(hop.Selector)
 		hops = append(hops, evidence.Hop{
-			Name: hop.Name, Namespace: c.job.Values[hop.Namespace], Selector: hop.Selector,
+			Name: hop.Name, Namespace: namespace, Selector: hop.Selector,
 			Proxy: hop.Kind != pattern.Plain, Container: hop.Container,
+			Absent: err == nil && !mesh.HasPods(i.objects, namespace, selector),
 		})
 	}
 	return hops

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/provider"
@@ -84,6 +86,11 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 			return nil, fmt.Errorf("no selected pattern has a parameter %q; `meshproof list -o json` shows them", name)
 		}
 	}
+	for _, wanted := range options.Require {
+		if !strings.EqualFold(wanted, v1.RequireAll) && !slices.ContainsFunc(patterns, func(p pattern.Pattern) bool { return hasClaim(p, wanted) }) {
+			return nil, fmt.Errorf("--require names no claim of the selected patterns: %q; the claims: %s", wanted, strings.Join(aliases(patterns), ", "))
+		}
+	}
 	matched := map[string]bool{}
 	taken := map[string]string{}
 	for _, p := range patterns {
@@ -91,17 +98,20 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 			return nil, err
 		}
 		job := Job{Pattern: p.Name, Options: options, Cluster: cluster}
+		var claims []string
+		for _, wanted := range options.Claims {
+			if found, ok := p.Claim(wanted); ok {
+				matched[wanted] = true
+				claims = append(claims, found.Alias)
+			}
+		}
 		for _, claim := range p.Claims {
-			if len(options.Claims) == 0 || slices.ContainsFunc(options.Claims, func(wanted string) bool {
-				found, ok := p.Claim(wanted)
-				if ok && found.Alias == claim.Alias {
-					matched[wanted] = true
-					return true
-				}
-				return false
-			}) {
+			if len(options.Claims) == 0 || slices.Contains(claims, claim.Alias) {
 				job.Claims = append(job.Claims, claim.Alias)
 			}
+		}
+		if len(job.Claims) == 0 {
+			continue
 		}
 		var err error
 		set := map[string]string{}
@@ -117,15 +127,16 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 			return nil, err
 		}
 		for _, namespace := range p.Namespaces(job.Values) {
+			if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+				return nil, fmt.Errorf("pattern %s: %q is no name for a namespace: %s", p.Name, namespace, strings.Join(problems, "; "))
+			}
 			if other, used := taken[namespace]; used {
 				return nil, fmt.Errorf("patterns %s and %s would use the same namespace %s", other, p.Name, namespace)
 			}
 			taken[namespace] = p.Name
 		}
 		plan.byName[p.Name] = p
-		if len(job.Claims) > 0 {
-			plan.Jobs = append(plan.Jobs, job)
-		}
+		plan.Jobs = append(plan.Jobs, job)
 	}
 	for _, wanted := range options.Claims {
 		if !matched[wanted] {
@@ -140,6 +151,13 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 
 func hasParameter(p pattern.Pattern, name string) bool {
 	return slices.ContainsFunc(p.Parameters, func(parameter pattern.Parameter) bool { return parameter.Name == name })
+}
+
+// hasClaim tells whether the pattern has a claim with this alias or ID, in any case, as a report's exit code compares them.
+func hasClaim(p pattern.Pattern, name string) bool {
+	return slices.ContainsFunc(p.Claims, func(c pattern.Claim) bool {
+		return strings.EqualFold(name, c.Alias) || strings.EqualFold(name, p.ID(c))
+	})
 }
 
 func aliases(patterns []pattern.Pattern) []string {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/reports/junit"
 	v1 "github.com/meshproof/meshproof/reports/v1"
@@ -41,6 +42,7 @@ type Runner struct {
 	events   []v1.Event
 	children map[*exec.Cmd]bool
 	signal   string
+	signals  int
 }
 
 // Result is what a run came to.
@@ -174,9 +176,30 @@ func (r *Runner) runJob(ctx context.Context, job Job) error {
 	defer release()
 	finished, err := r.runChild(ctx, job)
 	if err != nil && !finished {
-		r.emit(v1.Event{Type: v1.PatternFinished, PatternName: p.Name, Error: err.Error()})
+		left := r.removeFor(ctx, job)
+		r.emit(v1.Event{Type: v1.PatternFinished, PatternName: p.Name, Error: err.Error(), Leftovers: left})
 	}
 	return nil // the pattern's own error is in the report
+}
+
+// removeFor removes what a child that died has left, unless everything is to be kept, or was abandoned by a second
+// interrupt.
+func (r *Runner) removeFor(ctx context.Context, job Job) []string {
+	namespaces := r.plan.byName[job.Pattern].Namespaces(job.Values)
+	if job.Options.Keep || r.abandoned() {
+		return namespaces
+	}
+	left, err := mesh.Remove(context.WithoutCancel(ctx), r.client, namespaces, job.Options.Timeouts.Gone)
+	if err != nil {
+		r.emit(v1.Event{Type: v1.Note, PatternName: job.Pattern, Message: "clean up after its process: " + err.Error()})
+	}
+	return left
+}
+
+func (r *Runner) abandoned() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.signals > 1
 }
 
 // runChild starts the child of a pattern and passes its events on. finished tells whether the child said its last word;
@@ -291,6 +314,7 @@ func (r *Runner) forward(received os.Signal, count int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	name := received.String()
+	r.signals = count
 	if r.signal == "" {
 		r.signal = name
 	}

@@ -80,15 +80,16 @@ func NewProbes(request Request, label string, count int) []Probe {
 	return probes
 }
 
-// Target returns the probe's URL with its identity in the query.
+// Target returns the probe's URL with its identity at the end of the query, which otherwise stays as it is.
 func (p Probe) Target() (string, error) {
 	target, err := url.Parse(p.Request.URL)
 	if err != nil {
 		return "", fmt.Errorf("the URL of probe %s: %w", p.ID, err)
 	}
-	query := target.Query()
-	query.Set(IDParameter, p.ID)
-	target.RawQuery = query.Encode()
+	if target.RawQuery != "" {
+		target.RawQuery += "&"
+	}
+	target.RawQuery += IDParameter + "=" + p.ID
 	return target.String(), nil
 }
 
@@ -123,6 +124,9 @@ func Send(ctx context.Context, client Client, probes []Probe) ([]Result, error) 
 	results := make([]Result, 0, len(probes))
 	for _, probe := range probes {
 		result, err := client.Do(ctx, probe)
+		if err == nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // what it cut off says nothing about the path
+		}
 		if err != nil {
 			return results, fmt.Errorf("send probe %s from %s: %w", probe.ID, client.Name(), err)
 		}

@@ -18,7 +18,7 @@ import (
 type Cgroups struct {
 	// dirs are the group's folders.
 	dirs []string
-	// unified is set on cgroup v2.
+	// unified is set on cgroup v2 alone; beside v1 hierarchies the one of v2 has no controllers, and is one more folder.
 	unified bool
 }
 
@@ -52,10 +52,10 @@ func FindCgroups(path string) (Cgroups, error) {
 	var controllers []string
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
-		// "... <mount point> <options> ... - cgroup <source> <super options>"
+		// "... <mount point> <options> ... - cgroup <source> <super options>", or cgroup2 where both are mounted
 		before, after, ok := strings.Cut(lines.Text(), " - ")
 		fields, tail := strings.Fields(before), strings.Fields(after)
-		if !ok || len(fields) < 5 || len(tail) < 3 || tail[0] != "cgroup" || !strings.HasPrefix(fields[4], root) {
+		if !ok || len(fields) < 5 || len(tail) < 3 || !strings.HasPrefix(tail[0], "cgroup") || !strings.HasPrefix(fields[4], root) {
 			continue
 		}
 		dir := filepath.Join(fields[4], path)

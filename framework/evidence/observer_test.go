@@ -1,0 +1,316 @@
+package evidence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/meshproof/meshproof/fixtures/record"
+	"github.com/meshproof/meshproof/framework/evidence/accesslog"
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
+)
+
+func TestTakeFormats(t *testing.T) {
+	full := compile(t, accesslog.IstioDefault)
+	without := func(operators ...string) *accesslog.Format {
+		text := accesslog.IstioDefault
+		for _, operator := range operators {
+			if !strings.Contains(text, operator) {
+				t.Fatalf("Istio's format has no %s", operator)
+			}
+			text = strings.ReplaceAll(text, operator, "x")
+		}
+		return compile(t, text)
+	}
+	stdout := func(format *accesslog.Format) accesslog.Sink {
+		return accesslog.Sink{Kind: accesslog.HTTP, Provider: "file", Path: "/dev/stdout", Readable: true, Format: format}
+	}
+	filtered, elsewhere, listener := stdout(full), stdout(full), stdout(full)
+	filtered.Filter = &accesslog.Filter{Text: "response.code >= 500"}
+	elsewhere.Path = "/var/log/access.log"
+	listener.Kind = accesslog.Listener
+	for name, test := range map[string]struct {
+		sinks []accesslog.Sink
+		// why and remedy are parts of the gap; why is empty for none.
+		why, remedy string
+		formats     int
+	}{
+		"Istio's default, of many listeners": {sinks: []accesslog.Sink{stdout(full), stdout(full), stdout(compile(t, accesslog.IstioDefault))}, formats: 1},
+		"two formats":                        {sinks: []accesslog.Sink{stdout(full), stdout(compile(t, "again "+accesslog.IstioDefault))}, formats: 2},
+		"the operators' other names": {formats: 1, sinks: []accesslog.Sink{stdout(compile(t, strings.NewReplacer(
+			"%UPSTREAM_CLUSTER_RAW%", "%UPSTREAM_CLUSTER%", "%UPSTREAM_HOST%", "%UPSTREAM_REMOTE_ADDRESS%",
+			"%DOWNSTREAM_REMOTE_ADDRESS%", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%", "%REQ(", "%REQUEST_HEADER(").Replace(accesslog.IstioDefault)))}},
+		"no sink": {why: "proxy apps/page-1 writes no access log", remedy: "Telemetry that switches on accessLogging"},
+		"a sink elsewhere": {
+			sinks: []accesslog.Sink{elsewhere, {Kind: accesslog.HTTP, Provider: "grpc", Problem: "it goes to a service"}},
+			why:   "proxy apps/page-1 sends its access log elsewhere than to its standard output", remedy: "/dev/stdout",
+		},
+		"only a listener's own log": {sinks: []accesslog.Sink{listener}, why: "elsewhere", remedy: "/dev/stdout"},
+		"a filter": {
+			sinks: []accesslog.Sink{stdout(full), filtered}, formats: 1,
+			why: "writes only some access-log lines (response.code >= 500)", remedy: "without a filter",
+		},
+		"no cluster":            {sinks: []accesslog.Sink{stdout(without("%UPSTREAM_CLUSTER_RAW%"))}, formats: 1, why: "lacks %UPSTREAM_CLUSTER%", remedy: "Istio's default format"},
+		"no upstream host":      {sinks: []accesslog.Sink{stdout(without("%UPSTREAM_HOST%"))}, formats: 1, why: "lacks %UPSTREAM_HOST%", remedy: "Istio's default format"},
+		"no downstream":         {sinks: []accesslog.Sink{stdout(without("%DOWNSTREAM_REMOTE_ADDRESS%"))}, formats: 1, why: "lacks %DOWNSTREAM_REMOTE_ADDRESS%", remedy: "Istio's default format"},
+		"no local address":      {sinks: []accesslog.Sink{stdout(without("%DOWNSTREAM_LOCAL_ADDRESS%"))}, formats: 1, why: "lacks %DOWNSTREAM_LOCAL_ADDRESS%", remedy: "Istio's default format"},
+		"no request ID":         {sinks: []accesslog.Sink{stdout(without("%REQ(X-REQUEST-ID)%"))}, formats: 1, why: "lacks %REQ(X-REQUEST-ID)%", remedy: "Istio's default format"},
+		"no User-Agent":         {sinks: []accesslog.Sink{stdout(without("%REQ(USER-AGENT)%"))}, formats: 1},
+		"no path":               {sinks: []accesslog.Sink{stdout(without("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"))}, formats: 1},
+		"nothing of identity":   {sinks: []accesslog.Sink{stdout(without("%REQ(USER-AGENT)%", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"))}, formats: 1, why: "lacks %REQ(:PATH)%", remedy: "Istio's default format"},
+		"one format of two":     {sinks: []accesslog.Sink{stdout(full), stdout(without("%UPSTREAM_HOST%"))}, formats: 2, why: "lacks %UPSTREAM_HOST%", remedy: "Istio's default format"},
+		"several lacks at once": {sinks: []accesslog.Sink{stdout(without("%UPSTREAM_HOST%", "%UPSTREAM_LOCAL_ADDRESS%"))}, formats: 1, why: "lacks %UPSTREAM_HOST%, %UPSTREAM_LOCAL_ADDRESS%", remedy: "Istio's default format"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "page-1"}}
+			s := &source{proxy: mesh.NewProxy(t.Context(), nil, "page", pod)}
+			gap := s.takeFormats(test.sinks)
+			switch {
+			case gap == nil && test.why != "":
+				t.Errorf("no gap, want one that says %q", test.why)
+			case gap != nil && (test.why == "" || !strings.Contains(gap.Why, test.why) || !strings.Contains(gap.Remedy, test.remedy)):
+				t.Errorf("gap %q, remedy %q; want %q, %q", gap.Why, gap.Remedy, test.why, test.remedy)
+			}
+			if len(s.formats) != test.formats {
+				t.Errorf("%d formats, want %d", len(s.formats), test.formats)
+			}
+		})
+	}
+}
+
+func TestComplete(t *testing.T) {
+	whole := Flow{
+		Lines:   parse(t, logged{hop: "gateway", cluster: "outbound|9080||page.lab"}, logged{hop: "page", cluster: "inbound|9080||"}),
+		Records: []Record{{Hop: "page"}},
+	}
+	gateway, inbound, served := Witness{Hop: "gateway"}, Witness{Hop: "page", Inbound: true}, Witness{Hop: "page", Record: true}
+	for name, test := range map[string]struct {
+		flows     []Flow
+		witnesses []Witness
+		want      bool
+	}{
+		"all":                                  {[]Flow{whole, whole}, []Witness{gateway, inbound, served}, true},
+		"no witness is asked for":              {[]Flow{{}}, nil, true},
+		"one flow lacks a line":                {[]Flow{whole, {Records: whole.Records}}, []Witness{gateway}, false},
+		"one flow lacks a record":              {[]Flow{whole, {Lines: whole.Lines}}, []Witness{served}, false},
+		"an inbound line is no outbound one":   {[]Flow{whole}, []Witness{{Hop: "page"}}, false},
+		"an outbound line is no inbound one":   {[]Flow{whole}, []Witness{{Hop: "gateway", Inbound: true}}, false},
+		"a line of the hop is no record of it": {[]Flow{whole}, []Witness{{Hop: "gateway", Record: true}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := complete(test.flows, test.witnesses); got != test.want {
+				t.Errorf("complete is %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// logs is an API server with pods whose logs a test writes.
+type logs struct {
+	pods []corev1.Pod
+	// written are what the logs of each container still have to say; a closed channel ends the log.
+	written map[string]chan string
+}
+
+func (l *logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasSuffix(r.URL.Path, "/log") {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: l.pods})
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+	w.(http.Flusher).Flush()
+	for {
+		select {
+		case line, more := <-l.written[r.URL.Query().Get("container")]:
+			if !more {
+				return
+			}
+			fmt.Fprintln(w, line)
+			w.(http.Flusher).Flush()
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func runningPod(name, address string) corev1.Pod {
+	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: name}, Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: address}}
+}
+
+// observe follows a page whose proxy writes Istio's default format.
+func observe(t *testing.T, server *logs) *Observer {
+	t.Helper()
+	server.written = map[string]chan string{"istio-proxy": make(chan string), "page": make(chan string)}
+	api := httptest.NewServer(server)
+	t.Cleanup(api.Close)
+	client, err := kube.New(&rest.Config{Host: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel) // before the server closes, which waits for the logs
+	o, err := Observe(ctx, client, []Hop{{Name: "page", Namespace: "apps", Selector: "app=page", Proxy: true, Container: "page"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range o.sources {
+		s.formats = []*accesslog.Format{compile(t, accesslog.IstioDefault)}
+	}
+	return o
+}
+
+func recordText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := json.Marshal(record.Request{Kind: record.Kind, Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestCollectWaitsForEvidenceThatComesLate(t *testing.T) {
+	server := &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}}
+	o := observe(t, server)
+	results := sent("BG1", 2)
+	mark := o.Mark()
+	go func() {
+		for _, result := range results {
+			path := "/productpage?meshproof=" + result.Probe.ID
+			server.written["istio-proxy"] <- "2026-11-22T16:04:05Z info the proxy's own words"
+			server.written["istio-proxy"] <- logged{hop: "page", path: path, cluster: "inbound|9080||"}.text()
+			server.written["page"] <- "starting"
+			server.written["page"] <- recordText(t, path)
+		}
+	}()
+	flows, err := o.Collect(t.Context(), results, mark, []Witness{{Hop: "page", Inbound: true}, {Hop: "page", Record: true}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[int]string{1: "page, page record", 2: "page, page record"}, hopsOf(flows.List)); diff != "" {
+		t.Errorf("joined (-want +got):\n%s", diff)
+	}
+	if len(flows.Gaps) > 0 {
+		t.Errorf("gaps %v", flows.Gaps)
+	}
+	line, r := flows.List[0].Lines[0], flows.List[0].Records[0]
+	if line.Pod != "page-1" || line.Address != "10.0.0.5" || !strings.Contains(line.Raw, results[0].Probe.ID) || r.LogPod != "page-1" {
+		t.Errorf("line of pod %q at %q, raw %q; record of pod %q", line.Pod, line.Address, line.Raw, r.LogPod)
+	}
+}
+
+func TestCollectReturnsWhatThereIsWhenTheTimeIsUp(t *testing.T) {
+	o := observe(t, &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}})
+	flows, err := o.Collect(t.Context(), sent("BG1", 2), o.Mark(), []Witness{{Hop: "page", Inbound: true}}, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(flows.List) != 2 || len(hopsOf(flows.List)) != 0 {
+		t.Errorf("%d flows with %v", len(flows.List), hopsOf(flows.List))
+	}
+}
+
+func TestCollectEndsWithItsContext(t *testing.T) {
+	o := observe(t, &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	cancel(interrupted)
+	if _, err := o.Collect(ctx, sent("BG1", 1), o.Mark(), []Witness{{Hop: "page"}}, time.Minute); !errors.Is(err, interrupted) {
+		t.Errorf("error %v, want what ended the context", err)
+	}
+}
+
+func TestCollectLooksOnlyAtWhatComesAfterTheMark(t *testing.T) {
+	server := &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}}
+	o := observe(t, server)
+	results := sent("BG1", 1)
+	text := logged{hop: "page", path: "/productpage?meshproof=" + results[0].Probe.ID, cluster: "inbound|9080||"}.text()
+	access := o.sources[0].access
+	_, _, more := access.Lines(0)
+	server.written["istio-proxy"] <- text
+	<-more
+	mark := o.Mark()
+	server.written["istio-proxy"] <- text
+	flows, err := o.Collect(t.Context(), results, mark, []Witness{{Hop: "page", Inbound: true}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[int]string{1: "page"}, hopsOf(flows.List)); diff != "" {
+		t.Errorf("joined (-want +got):\n%s", diff)
+	}
+}
+
+func TestALogThatBreaksOffIsAGap(t *testing.T) {
+	server := &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}}
+	o := observe(t, server)
+	close(server.written["page"])
+	for more := range moreOf(o.sources[0].app) {
+		<-more
+	}
+	flows, err := o.Collect(t.Context(), sent("BG1", 1), o.Mark(), nil, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gap := flows.Gaps["page"]
+	if !strings.Contains(gap.Why, "the log of apps/page-1 (page) ended") || gap.Remedy == "" {
+		t.Errorf("gaps %v, want one of the page's log", flows.Gaps)
+	}
+}
+
+// moreOf yields what to wait for until the log has broken off.
+func moreOf(tail *kube.Tail) func(func(<-chan struct{}) bool) {
+	return func(yield func(<-chan struct{}) bool) {
+		for {
+			_, _, more := tail.Lines(0)
+			if tail.Err() != nil || !yield(more) {
+				return
+			}
+		}
+	}
+}
+
+func TestObserveFollowsRunningPodsOnly(t *testing.T) {
+	pending, leaving := runningPod("page-2", ""), runningPod("page-3", "10.0.0.7")
+	pending.Status.Phase, leaving.DeletionTimestamp = corev1.PodPending, &metav1.Time{Time: time.Now()}
+	o := observe(t, &logs{pods: []corev1.Pod{pending, runningPod("page-1", "10.0.0.5"), leaving}})
+	if diff := cmp.Diff([]string{"10.0.0.5"}, o.Addresses("page")); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+	if got := o.Proxies("page"); len(got) != 1 || got[0].String() != "apps/page-1" {
+		t.Errorf("proxies of the page: %v", got)
+	}
+	if got := o.Proxies("gateway"); len(got) != 0 {
+		t.Errorf("proxies of another hop: %v", got)
+	}
+}
+
+func TestObserveRefusesAHopWithoutARunningPod(t *testing.T) {
+	api := httptest.NewServer(&logs{})
+	defer api.Close()
+	client, err := kube.New(&rest.Config{Host: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Observe(t.Context(), client, []Hop{{Name: "page", Namespace: "apps", Selector: "app=page"}}, time.Now())
+	if err == nil || !strings.Contains(err.Error(), "no running pod has the labels app=page in namespace apps (hop page)") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestCounterMovementDelta(t *testing.T) {
+	if got := (CounterMovement{Before: 3, After: 23}).Delta(); got != 20 {
+		t.Errorf("delta %v, want 20", got)
+	}
+}
