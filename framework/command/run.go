@@ -59,6 +59,9 @@ type prepared struct {
 
 func runPatterns(ctx context.Context, patterns []pattern.Pattern, names []string, cluster clusterOptions, options run.Options) error {
 	options.Version, options.Args = version(), os.Args[1:]
+	if options.ResultsDir == "" {
+		return usageError("--results names no folder")
+	}
 	ready, err := prepare(ctx, patterns, names, cluster, options)
 	if err != nil {
 		return err

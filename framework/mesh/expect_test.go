@@ -107,7 +107,7 @@ func TestExpectations(t *testing.T) {
 		"a port left out of a host that is not known says no": {gatewayService + gatewayObject + virtualService("app", "ingress/default", "route: [{destination: {host: api.example.org}}]"), []string{listener}},
 
 		"a Service of nobody's choosing":          {service("type: ExternalName, externalName: a.b, ports: [{port: 1}]") + pods, nil},
-		"a Service of another namespace":          {gatewayService, nil},
+		"a Service of another namespace":          {strings.Replace(service("selector: {app: page}, ports: [{port: 1}]"), "namespace: app", "namespace: elsewhere", 1) + pods, nil},
 		"a Service without pods":                  {service("selector: {app: page, version: v2}, ports: [{port: 1}]") + pods, nil},
 		"a Service whose pods are elsewhere":      {service("selector: {app: page}, ports: [{port: 1}]") + strings.Replace(pods, "namespace: app", "namespace: ingress", 1), nil},
 		"a Service of a Deployment of no pods":    {service("selector: {app: page}, ports: [{port: 1}]") + strings.Replace(pods, "spec: {", "spec: {replicas: 0, ", 1), nil},

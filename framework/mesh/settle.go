@@ -46,10 +46,16 @@ func Settle(ctx context.Context, proxies []*Proxy, expectations []Expectation, s
 func settleProxy(ctx context.Context, proxy *Proxy, expectations []Expectation) error {
 	ticker := time.NewTicker(settlePeriod)
 	defer ticker.Stop()
+	var missing []string // at the last look that was not broken off
 	for {
-		missing, err := look(ctx, proxy, expectations)
-		if err == nil && len(missing) == 0 {
+		seen, err := look(ctx, proxy, expectations)
+		if err == nil && len(seen) == 0 {
 			return nil
+		}
+		if err == nil {
+			missing = seen
+		} else if ctx.Err() != nil && len(missing) > 0 {
+			err = nil
 		}
 		select {
 		case <-ctx.Done():
