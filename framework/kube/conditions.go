@@ -61,3 +61,8 @@ func StatusCondition(object *unstructured.Unstructured, kind string) (status, me
 	}
 	return "", ""
 }
+
+// Exists is a Condition: at least one object is there.
+func Exists(objects []*unstructured.Unstructured) (bool, string, error) {
+	return len(objects) > 0, "nothing is there", nil
+}

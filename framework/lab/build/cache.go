@@ -193,8 +193,8 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of a cache entry: %w", err)
 	}
-	// flock cannot be cancelled, so it waits in a goroutine of its own, which closing the file does not wake: the
-	// goroutine of an abandoned wait ends with the process.
+	// flock cannot be cancelled, so it waits in a goroutine of its own, which closing the file does not wake: an abandoned
+	// wait gives the lock back when it gets it.
 	taken := make(chan error, 1)
 	go func() { taken <- syscall.Flock(int(file.Fd()), syscall.LOCK_EX) }()
 	select {
@@ -205,6 +205,10 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 		}
 		return func() { file.Close() }, nil
 	case <-ctx.Done():
+		go func() {
+			<-taken
+			file.Close()
+		}()
 		return nil, fmt.Errorf("wait for another process that is building the same thing (lock %s): %w", path, context.Cause(ctx))
 	}
 }

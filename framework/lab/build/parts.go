@@ -184,7 +184,8 @@ func (p part) countPackages(ctx context.Context, sourceDir string) (int, error) 
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOEXPERIMENT=")
+	// An empty GOFLAGS would be taken from the user's `go env -w`.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly", "CGO_ENABLED=0", "GOOS=linux", "GOEXPERIMENT=")
 	return cmd
 }
 

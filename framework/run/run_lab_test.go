@@ -1,0 +1,225 @@
+//go:build lab
+
+package run_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/lab"
+	"github.com/meshproof/meshproof/framework/lab/build"
+	"github.com/meshproof/meshproof/internal/labtest"
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// labName is the lab that the test command started, or the default one.
+func labName() string {
+	if name := os.Getenv("MESHPROOF_LAB"); name != "" {
+		return name
+	}
+	return lab.DefaultName
+}
+
+func client(t *testing.T) *kube.Client {
+	t.Helper()
+	l, err := lab.Open(lab.Options{Name: labName()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := kube.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// left returns the namespaces of runs that are still there.
+func left(t *testing.T) []string {
+	t.Helper()
+	namespaces, err := client(t).Typed.CoreV1().Namespaces().List(context.Background(), metav1.ListOptions{LabelSelector: "meshproof.dev/run"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, namespace := range namespaces.Items {
+		names = append(names, namespace.Name)
+	}
+	return names
+}
+
+func load(t *testing.T, results string) v1.Report {
+	t.Helper()
+	report, err := v1.Load(filepath.Join(results, "latest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// green runs the pattern, wants every claim proven and nothing left.
+func green(t *testing.T, args ...string) v1.Report {
+	t.Helper()
+	results := t.TempDir()
+	result := labtest.Run(t, append([]string{"run", "basic-gateway", "--results", results}, args...)...)
+	report := load(t, results)
+	counts := v1.Summary(report)
+	if result.Code != 0 || counts.Passed != counts.Selected || counts.Selected != 2 {
+		t.Fatalf("exit %d, %+v\n%s\n%s", result.Code, counts, result.Stdout, result.Stderr)
+	}
+	if names := left(t); len(names) > 0 {
+		t.Fatalf("namespaces are left: %v", names)
+	}
+	return report
+}
+
+// TestGreen runs the pattern from both vantage points, and looks at what a run leaves behind.
+func TestGreen(t *testing.T) {
+	report := green(t)
+	if report.Cluster.UID == "" || report.Cluster.Kubernetes != "v1.36.3" || report.Cluster.Mesh.Version != "1.31.0" || !strings.HasPrefix(report.Cluster.Mesh.Proxy, "Envoy 1.40") {
+		t.Errorf("the report does not say where it ran: %+v", report.Cluster)
+	}
+	for _, claim := range report.Patterns[0].Claims {
+		if claim.Probes != 20 || len(claim.Evidence) != 1 || len(claim.Evidence[0].Items) < 4 {
+			t.Errorf("%s: %d probes, evidence %+v", claim.Alias, claim.Probes, claim.Evidence)
+		}
+	}
+	if from := green(t, "--client", "pod").Run.Client; from != "pod" {
+		t.Errorf("the probes started at %q", from)
+	}
+}
+
+// TestKubeconfigWins: with a kubeconfig the run is on that cluster, from a pod of it, and needs no lab.
+func TestKubeconfigWins(t *testing.T) {
+	l, err := lab.Open(lab.Options{Name: labName()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := green(t, "--kubeconfig", l.Kubeconfig, "--image-registry", build.Registry)
+	if report.Cluster.Provider != "kubeconfig" || report.Run.Client != "pod" {
+		t.Errorf("%+v, client %s", report.Cluster, report.Run.Client)
+	}
+	preflight := labtest.MustRun(t, "preflight", "--kubeconfig", l.Kubeconfig)
+	if !strings.Contains(preflight.Stdout, "2 of 2 claims can be judged here") {
+		t.Error(preflight.Stdout)
+	}
+}
+
+// TestKilledRun kills runs at random moments: each time the journal still folds into a report, and the next run is clean
+// and green.
+func TestKilledRun(t *testing.T) {
+	for range 2 {
+		results := t.TempDir()
+		running := labtest.Start(t, "run", "basic-gateway", "--results", results)
+		moment := time.Duration(rand.IntN(12_000)) * time.Millisecond
+		t.Logf("killed after %s", moment)
+		timer := time.NewTimer(moment)
+		<-timer.C
+		if err := running.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		labtest.Finish(t, running)
+		if _, err := os.Stat(filepath.Join(results, "latest")); err == nil {
+			report := load(t, results)
+			if counts := v1.Summary(report); report.Run.Complete || counts.Selected != 2 || counts.Failed > 0 {
+				t.Errorf("complete %v, %+v", report.Run.Complete, counts)
+			}
+		}
+		green(t)
+	}
+}
+
+// TestInterrupt: Ctrl-C ends the run with 130, and everything that it had installed is removed.
+func TestInterrupt(t *testing.T) {
+	results := t.TempDir()
+	running := labtest.Start(t, "run", "basic-gateway", "--results", results)
+	waitForNamespace(t, "basic-gateway-bookinfo")
+	if err := running.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	result := labtest.Finish(t, running)
+	if result.Code != 130 || !strings.Contains(result.Stderr, "cleaning up") {
+		t.Errorf("exit %d\n%s\n%s", result.Code, result.Stdout, result.Stderr)
+	}
+	if names := left(t); len(names) > 0 {
+		t.Errorf("namespaces are left: %v", names)
+	}
+	report := load(t, results)
+	for _, claim := range report.Patterns[0].Claims {
+		if claim.Verdict != v1.Inconclusive || !report.Run.Complete {
+			t.Errorf("%s: %s, complete %v", claim.Alias, claim.Verdict, report.Run.Complete)
+		}
+	}
+}
+
+func waitForNamespace(t *testing.T, name string) {
+	t.Helper()
+	selection := kube.Selection{Resource: kube.Namespaces, Name: name}
+	if err := client(t).Wait(context.Background(), selection, "to be there", 30*time.Second, kube.Exists); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNamesAreTaken: while a run goes on, a second one on its names is refused and disturbs nothing; with a suffix both go on.
+func TestNamesAreTaken(t *testing.T) {
+	results := t.TempDir()
+	first := labtest.Start(t, "run", "basic-gateway", "--results", results)
+	waitForNamespace(t, "basic-gateway-bookinfo")
+	second := labtest.Run(t, "run", "basic-gateway", "--results", t.TempDir())
+	if second.Code != 2 || !strings.Contains(second.Stderr, "--suffix") {
+		t.Errorf("exit %d\n%s\n%s", second.Code, second.Stdout, second.Stderr)
+	}
+	clean := labtest.MustRun(t, "clean")
+	if !strings.Contains(clean.Stdout, "left alone") {
+		t.Errorf("clean does not leave a living run alone:\n%s", clean.Stdout)
+	}
+	apart := labtest.Run(t, "run", "basic-gateway", "--suffix", "apart", "--results", t.TempDir())
+	if apart.Code != 0 {
+		t.Errorf("the run beside it: exit %d\n%s\n%s", apart.Code, apart.Stdout, apart.Stderr)
+	}
+	if result := labtest.Finish(t, first); result.Code != 0 {
+		t.Errorf("the first run: exit %d\n%s\n%s", result.Code, result.Stdout, result.Stderr)
+	}
+}
+
+// TestForeignNamespace: a namespace that is not meshproof's is refused, and stays as it is.
+func TestForeignNamespace(t *testing.T) {
+	kubectl := func(args ...string) {
+		labtest.MustRun(t, append([]string{"lab", "exec", "--", "kubectl"}, args...)...)
+	}
+	kubectl("create", "namespace", "basic-gateway-bookinfo-foreign")
+	t.Cleanup(func() { kubectl("delete", "namespace", "basic-gateway-bookinfo-foreign") })
+	result := labtest.Run(t, "run", "basic-gateway", "--suffix", "foreign", "--results", t.TempDir())
+	if result.Code != 2 || !strings.Contains(result.Stderr, "is not meshproof's") {
+		t.Errorf("exit %d\n%s\n%s", result.Code, result.Stdout, result.Stderr)
+	}
+	kubectl("get", "namespace", "basic-gateway-bookinfo-foreign")
+	if names := left(t); len(names) > 0 {
+		t.Errorf("namespaces are left: %v", names)
+	}
+}
+
+// TestKeepAndClean: --keep leaves everything, which clean removes.
+func TestKeepAndClean(t *testing.T) {
+	labtest.MustRun(t, "run", "basic-gateway", "--keep", "--suffix", "kept", "--results", t.TempDir())
+	if names := left(t); len(names) != 2 {
+		t.Errorf("kept: %v", names)
+	}
+	labtest.MustRun(t, "clean")
+	if names := left(t); len(names) > 0 {
+		t.Errorf("namespaces are left: %v", names)
+	}
+}
