@@ -29,12 +29,12 @@ func TestScripts(t *testing.T) {
 	if found, err := filepath.Glob(filepath.Join(dir, "*.txtar")); err != nil || len(found) == 0 {
 		t.Fatalf("there is no script in %s (error %v)", dir, err)
 	}
-	forbidding := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"not yours","reason":"Forbidden","code":403}`)
-	}))
-	t.Cleanup(forbidding.Close) // scripts run when this function has returned
+	servers := map[string]string{"dead": "https://127.0.0.1:1"} // nothing listens on port 1
+	for name, handler := range map[string]http.Handler{"forbidden": http.HandlerFunc(forbid), "bare": cluster(), "meshed": cluster("default", "canary")} {
+		server := httptest.NewServer(handler)
+		t.Cleanup(server.Close) // scripts run when this function has returned
+		servers[name] = server.URL
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
@@ -42,11 +42,13 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "no-such-kubeconfig"))
 			env.Setenv("MESHPROOF_STATE_DIR", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("MESHPROOF_CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
-			forbidden := strings.ReplaceAll(kubeconfig, "SERVER", forbidding.URL)
-			return errors.Join(
-				os.WriteFile(filepath.Join(env.WorkDir, "forbidden.kubeconfig"), []byte(forbidden), 0o600),
-				// Nothing listens on port 1.
-				os.WriteFile(filepath.Join(env.WorkDir, "dead.kubeconfig"), []byte(strings.ReplaceAll(kubeconfig, "SERVER", "https://127.0.0.1:1")), 0o600))
+			for name, server := range servers {
+				content := strings.ReplaceAll(kubeconfig, "SERVER", server)
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name+".kubeconfig"), []byte(content), 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition == "root" {
@@ -64,6 +66,34 @@ clusters: [{name: c, cluster: {server: "SERVER"}}]
 users: [{name: u, user: {}}]
 contexts: [{name: here, context: {cluster: c, user: u}}, {name: there, context: {cluster: c, user: u}}]
 `
+
+func forbid(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"not yours","reason":"Forbidden","code":403}`)
+}
+
+// cluster is an API server with control planes of these revisions, and no other namespace than kube-system.
+func cluster(revisions ...string) http.Handler {
+	var deployments []string
+	for _, revision := range revisions {
+		deployments = append(deployments, `{"metadata":{"name":"istiod-`+revision+`","labels":{"istio.io/rev":"`+revision+`"}}}`)
+	}
+	answers := map[string]string{
+		"/version":                       `{"gitVersion":"v1.36.3"}`,
+		"/api/v1/namespaces":             `{"kind":"NamespaceList","apiVersion":"v1","items":[]}`,
+		"/api/v1/namespaces/kube-system": `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"kube-system","uid":"5c1e"}}`,
+		"/apis/apps/v1/deployments":      `{"kind":"DeploymentList","apiVersion":"apps/v1","items":[` + strings.Join(deployments, ",") + `]}`,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if answer, found := answers[r.URL.Path]; found {
+			fmt.Fprint(w, answer)
+			return
+		}
+		forbid(w, r)
+	})
+}
 
 // exits runs a command that must end with this code, and, unless that is 0, say why in one line and nothing else.
 func exits(ts *testscript.TestScript, neg bool, args []string) {

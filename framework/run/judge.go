@@ -118,8 +118,12 @@ func describeFlow(flow evidence.Flow) v1.Evidence {
 		for name, value := range record.Header {
 			fields[name] = value
 		}
+		peer := record.Header["X-Forwarded-Client-Cert"]
+		if _, uri, found := strings.Cut(peer, "URI="); found {
+			peer, _, _ = strings.Cut(uri, ";")
+		}
 		described.Items = append(described.Items, v1.EvidenceItem{
-			End: "server", Text: fmt.Sprintf("%s %s in pod %s, peer %s, status %d", record.Service, record.Version, record.LogPod, record.Peer, record.Status), Fields: fields,
+			End: "server", Text: fmt.Sprintf("%s %s in pod %s, status %d, peer certificate %s", record.Service, record.Version, record.LogPod, record.Status, orDash(peer)), Fields: fields,
 		})
 	}
 	return described

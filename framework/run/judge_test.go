@@ -147,7 +147,7 @@ func TestDescribeFlow(t *testing.T) {
 		{End: "gateway", Text: "out: 10.0.0.9:50000 -> 10.0.0.7:9080 cluster outbound|9080||page.lab status 200", Fields: map[string]string{"line": "raw line", "pod": "gateway-1"}},
 		{End: "page", Text: "in: - -> - cluster inbound|9080|| status 0", Fields: map[string]string{"line": "", "pod": ""}},
 		{End: "page", Text: "out: - -> - cluster - status 0", Fields: map[string]string{"line": "", "pod": ""}},
-		{End: "server", Text: "page v1 in pod page-1, peer 127.0.0.6:40000, status 200", Fields: map[string]string{"path": "/p", "host": "page.lab", "X-Request-Id": "r1"}},
+		{End: "server", Text: "page v1 in pod page-1, status 200, peer certificate -", Fields: map[string]string{"path": "/p", "host": "page.lab", "X-Request-Id": "r1"}},
 	}}
 	if diff := cmp.Diff(want, describeFlow(flow)); diff != "" {
 		t.Errorf("described (-want +got):\n%s", diff)

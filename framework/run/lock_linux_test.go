@@ -14,7 +14,7 @@ func TestHolderDead(t *testing.T) {
 	otherMachine, otherStart, unknownStart := own, own, own
 	otherMachine.Machine, otherMachine.PID = "0123456789ab", 1<<30
 	otherStart.Started += "0"
-	unknownStart.Started, unknownStart.PID = "", 1<<30
+	unknownStart.Started = ""
 	for name, test := range map[string]struct {
 		holder holder
 		dead   bool
@@ -31,6 +31,13 @@ func TestHolderDead(t *testing.T) {
 				t.Errorf("dead is %t, want %t", got, test.dead)
 			}
 		})
+	}
+}
+
+func TestHeldByNobodyWhenTheProcessHasEnded(t *testing.T) {
+	client, _ := clusterOf(t, lease("shop", identityOf(t, ended(t, true)), 0))
+	if who, held, err := heldBy(t.Context(), client, "shop"); err != nil || held {
+		t.Errorf("held %t by %+v, error %v", held, who, err)
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
+	"github.com/meshproof/meshproof/framework/pattern"
 )
 
 func TestMain(m *testing.M) {
@@ -325,6 +326,21 @@ func TestCleanRemovesTheOthersWhenOneCannotBeRemoved(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"ingress"}, names(t, typed)); diff != "" {
 		t.Errorf("namespaces (-want +got):\n%s", diff)
+	}
+}
+
+// The clean-up at the end of a pattern tells what is left, and nothing else.
+func TestRemoveTellsWhatIsLeft(t *testing.T) {
+	client, typed := clusterOf(t, runNamespace("shop", "r1"), runNamespace("ingress", "r1"))
+	refuse(typed, "delete", "namespaces", "ingress")
+	p := example("shop", "SH", func(p *pattern.Pattern) {
+		p.Parameters = append(p.Parameters, pattern.Parameter{Name: "ingress_namespace", Namespace: true})
+	})
+	job := Job{Values: pattern.Values{"shop_namespace": "shop", "ingress_namespace": "ingress"}, Options: Options{Timeouts: mesh.DefaultTimeouts}}
+	i := &installation{client: client, child: &child{pattern: p, job: job}}
+	left, err := i.remove(t.Context())
+	if diff := cmp.Diff([]string{"Namespace ingress"}, left); diff != "" || !errors.Is(err, errRefused) {
+		t.Errorf("error %v, left (-want +got):\n%s", err, diff)
 	}
 }
 

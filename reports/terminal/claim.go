@@ -11,8 +11,8 @@ import (
 const (
 	// blockIndent is where the explanation of a red claim starts.
 	blockIndent = 10
-	// maxProbes is how many contrary probes are shown: one explains, a second confirms, the rest is in the report.
-	maxProbes = 3
+	// maxProbes is how many contrary probes are shown: one explains, the rest is in the report.
+	maxProbes = 1
 )
 
 // claim returns the line of a claim, and for a red one what explains it.

@@ -40,12 +40,14 @@ type Versions struct {
 var (
 	kubernetesVersions = []KubernetesVersion{
 		{Version: "v1.36.3", Module: "kubernetes"},
+		{Version: "v1.34.4", Module: "kubernetes-1.34"},
 	}
 	istioVersions = []IstioVersion{
 		{Version: "1.31.0", Commit: "eed52ebb66ad", Module: "istio"},
 	}
 	envoyVersions = []EnvoyVersion{
 		{Version: "1.40.0", SHA256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"},
+		{Version: "1.39.3", SHA256: "ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6"},
 	}
 )
 

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -115,11 +116,10 @@ func (a *authority) write(name string, certificate []byte, key *ecdsa.PrivateKey
 
 // kubeconfig writes a kubeconfig for the client certificate of this name.
 func (a *authority) kubeconfig(target, client, server, contextName string) error {
+	var missing error // clientcmd takes a cluster without authority, and a client without certificate, for usable
 	read := func(name string) []byte {
 		data, err := os.ReadFile(a.path(name))
-		if err != nil {
-			return nil // clientcmd refuses an empty credential by name below
-		}
+		missing = errors.Join(missing, err)
 		return data
 	}
 	config := clientcmdapi.NewConfig()
@@ -127,7 +127,7 @@ func (a *authority) kubeconfig(target, client, server, contextName string) error
 	config.AuthInfos[client] = &clientcmdapi.AuthInfo{ClientCertificateData: read(client + ".crt"), ClientKeyData: read(client + ".key")}
 	config.Contexts[contextName] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: client}
 	config.CurrentContext = contextName
-	if err := clientcmd.ConfirmUsable(*config, contextName); err != nil {
+	if err := errors.Join(missing, clientcmd.ConfirmUsable(*config, contextName)); err != nil {
 		return fmt.Errorf("make the kubeconfig of %s: %w", client, err)
 	}
 	return clientcmd.WriteToFile(*config, target)

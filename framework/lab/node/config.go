@@ -70,7 +70,7 @@ clusterDomain: cluster.local
 resolvConf: /etc/resolv.conf
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: cgroupfs
-cgroupRoot: %[3]s
+cgroupRoot: %[3]q
 failCgroupV1: false
 failSwapOn: false
 enforceNodeAllocatable: []
@@ -86,23 +86,23 @@ syncFrequency: 10s
 nodeStatusUpdateFrequency: 10s
 readOnlyPort: 0
 healthzPort: 0
-tlsCertFile: %[4]s/kubelet-server.crt
-tlsPrivateKeyFile: %[4]s/kubelet-server.key
+tlsCertFile: %[4]q
+tlsPrivateKeyFile: %[5]q
 rotateCertificates: false
 authentication:
   anonymous: {enabled: false}
   webhook: {enabled: true}
-  x509: {clientCAFile: %[4]s/ca.crt}
+  x509: {clientCAFile: %[6]q}
 authorization: {mode: Webhook}
 volumePluginDir: /var/lib/kubelet/volume-plugins
-`, NodeAddress, DNSAddress, spec.Cgroup, spec.CertificateDir())
+`, NodeAddress, DNSAddress, spec.Cgroup, spec.file("pki", "kubelet-server.crt"), spec.file("pki", "kubelet-server.key"), spec.file("pki", "ca.crt"))
 }
 
 // proxyConfig: conntrack's limits are the host's, which the lab leaves alone.
 func proxyConfig(spec Spec) string {
 	return fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
-clientConnection: {kubeconfig: %s}
+clientConnection: {kubeconfig: %q}
 clusterCIDR: %s
 mode: iptables
 iptables: {minSyncPeriod: 0s, syncPeriod: 30s}
@@ -119,7 +119,7 @@ func corefile(spec Spec) string {
     errors
     ready 127.0.0.1:8181
     kubernetes cluster.local in-addr.arpa {
-        kubeconfig %s
+        kubeconfig %q
         ttl 1
     }
     k8s_external %s {

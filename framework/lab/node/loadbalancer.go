@@ -73,7 +73,12 @@ func allocate(ctx context.Context, client kubernetes.Interface, store cache.Stor
 	changed := service.DeepCopy()
 	changed.Status.LoadBalancer = corev1.LoadBalancerStatus{}
 	if wanted {
-		address, err := chooseAddress(store, service)
+		// The store lags behind: it may lack the address that was given a moment ago.
+		services, err := client.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return fmt.Errorf("look for a free address: %w", err)
+		}
+		address, err := chooseAddress(services.Items, service)
 		if err != nil {
 			return err
 		}
@@ -87,10 +92,9 @@ func allocate(ctx context.Context, client kubernetes.Interface, store cache.Stor
 }
 
 // chooseAddress takes the one that spec.loadBalancerIP asks for, or the first free one.
-func chooseAddress(store cache.Store, service *corev1.Service) (netip.Addr, error) {
+func chooseAddress(services []corev1.Service, service *corev1.Service) (netip.Addr, error) {
 	taken := map[string]string{}
-	for _, item := range store.List() {
-		other := item.(*corev1.Service)
+	for _, other := range services {
 		for _, ingress := range other.Status.LoadBalancer.Ingress {
 			taken[ingress.IP] = other.Namespace + "/" + other.Name
 		}

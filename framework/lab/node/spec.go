@@ -138,8 +138,11 @@ func (s Status) Describe() string {
 		}
 	}
 	text := strings.Join(running, ", ")
+	if len(ended) > 0 && text != "" {
+		text += "; "
+	}
 	if len(ended) > 0 {
-		text += "; ended: " + strings.Join(ended, ", ")
+		text += "ended: " + strings.Join(ended, ", ")
 	}
 	return text
 }
