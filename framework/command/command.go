@@ -57,6 +57,10 @@ func becomePart(patterns []pattern.Pattern, args []string) (code int, done bool)
 	var err error
 	switch args[0] {
 	case lab.InitArgument:
+		if len(args) != 2 {
+			err = errors.New("usage: " + lab.InitArgument + " SPEC")
+			break
+		}
 		err = lab.RunInit(args[1])
 	case lab.EnterArgument:
 		err = lab.RunEnter(args[1:])

@@ -54,9 +54,9 @@ func parse(t *testing.T, entries ...logged) []Line {
 }
 
 // sent are the results of count probes that were all answered.
-func sent(label string, count int) []traffic.Result {
+func sent(count int) []traffic.Result {
 	var results []traffic.Result
-	for _, probe := range traffic.NewProbes(traffic.Request{URL: "http://page.lab/productpage"}, label, count) {
+	for _, probe := range traffic.NewProbes(traffic.Request{URL: "http://page.lab/productpage"}, "BG1", count) {
 		results = append(results, traffic.Result{Probe: probe, Status: 200})
 	}
 	return results
@@ -81,11 +81,11 @@ func hopsOf(flows []Flow) map[int]string {
 }
 
 func TestJoin(t *testing.T) {
-	results := sent("BG1", 12)
+	results := sent(12)
 	id := func(number int) string { return results[number-1].Probe.ID }
 	path := func(number int) string { return "/productpage?" + traffic.IDParameter + "=" + id(number) }
 	agent := func(number int) string { return traffic.UserAgentPrefix + id(number) }
-	earlier := sent("BG1", 1)[0].Probe.ID
+	earlier := sent(1)[0].Probe.ID
 	recorded := func(path string, header map[string]string) Record {
 		return Record{Request: record.Request{Path: path, Header: header}, Hop: "page"}
 	}
@@ -153,7 +153,7 @@ func TestJoin(t *testing.T) {
 }
 
 func TestJoinKeepsOneFlowPerResultInTheOrderOfSending(t *testing.T) {
-	results := sent("BG1", 3)
+	results := sent(3)
 	for index, flow := range join(results, nil, nil) {
 		if flow.ID() != results[index].Probe.ID || flow.Result.Status != 200 {
 			t.Errorf("flow %d is that of %s with status %d", index, flow.ID(), flow.Result.Status)
@@ -162,7 +162,7 @@ func TestJoinKeepsOneFlowPerResultInTheOrderOfSending(t *testing.T) {
 }
 
 func TestJoinSortsLinesByTimeAndKeepsTheFirstRequestID(t *testing.T) {
-	results := sent("BG1", 1)
+	results := sent(1)
 	path := "/productpage?meshproof=" + results[0].Probe.ID
 	flow := join(results, parse(t,
 		logged{hop: "first", path: path, id: "r1", second: 3},

@@ -283,7 +283,8 @@ func (g *gathering) read() []<-chan struct{} {
 	for _, s := range g.observer.sources {
 		take(s.access, func(text string) {
 			for _, format := range s.formats {
-				if parsed, ok := format.Parse(text); ok {
+				// A line that can be read in more than one way proves nothing.
+				if parsed, ok := format.Parse(text); ok && !parsed.Ambiguous {
 					g.lines = append(g.lines, Line{Line: parsed, Hop: s.hop.Name, Pod: s.pod.Name, Address: s.pod.Status.PodIP, Raw: text})
 					return
 				}

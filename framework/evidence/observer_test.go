@@ -184,7 +184,7 @@ func recordText(t *testing.T, path string) string {
 func TestCollectWaitsForEvidenceThatComesLate(t *testing.T) {
 	server := &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}}
 	o := observe(t, server)
-	results := sent("BG1", 2)
+	results := sent(2)
 	mark := o.Mark()
 	go func() {
 		for _, result := range results {
@@ -213,7 +213,7 @@ func TestCollectWaitsForEvidenceThatComesLate(t *testing.T) {
 
 func TestCollectReturnsWhatThereIsWhenTheTimeIsUp(t *testing.T) {
 	o := observe(t, &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}})
-	flows, err := o.Collect(t.Context(), sent("BG1", 2), o.Mark(), []Witness{{Hop: "page", Inbound: true}}, time.Millisecond)
+	flows, err := o.Collect(t.Context(), sent(2), o.Mark(), []Witness{{Hop: "page", Inbound: true}}, time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	interrupted := errors.New("interrupted")
 	cancel(interrupted)
-	if _, err := o.Collect(ctx, sent("BG1", 1), o.Mark(), []Witness{{Hop: "page"}}, time.Minute); !errors.Is(err, interrupted) {
+	if _, err := o.Collect(ctx, sent(1), o.Mark(), []Witness{{Hop: "page"}}, time.Minute); !errors.Is(err, interrupted) {
 		t.Errorf("error %v, want what ended the context", err)
 	}
 }
@@ -235,7 +235,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 func TestCollectLooksOnlyAtWhatComesAfterTheMark(t *testing.T) {
 	server := &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}}
 	o := observe(t, server)
-	results := sent("BG1", 1)
+	results := sent(1)
 	at := func(second int) string {
 		return logged{hop: "page", path: "/productpage?meshproof=" + results[0].Probe.ID, cluster: "inbound|9080||", second: second}.text()
 	}
@@ -261,7 +261,7 @@ func TestALogThatBreaksOffIsAGap(t *testing.T) {
 	for more := range moreOf(o.sources[0].app) {
 		<-more
 	}
-	flows, err := o.Collect(t.Context(), sent("BG1", 1), o.Mark(), nil, time.Minute)
+	flows, err := o.Collect(t.Context(), sent(1), o.Mark(), nil, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

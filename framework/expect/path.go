@@ -2,7 +2,6 @@ package expect
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/onsi/gomega/types"
 
@@ -92,7 +91,7 @@ func ComeAs(hop, identity string) types.GomegaMatcher {
 				return lacks(flows, hop, "has no record of the application %s", hop)
 			}
 			for _, r := range records {
-				peers := peerIdentities(r.Header["X-Forwarded-Client-Cert"])
+				peers := r.Peers()
 				switch {
 				case len(peers) == 0:
 					return contradicts(string(pattern.WrongIdentity), "came to %s without a client certificate", hop)
@@ -103,45 +102,6 @@ func ComeAs(hop, identity string) types.GomegaMatcher {
 			return holds()
 		},
 	}
-}
-
-// peerIdentities are the URI names in an X-Forwarded-Client-Cert header: one text per element, that is per peer, with all
-// its names.
-func peerIdentities(header string) []string {
-	if header == "" {
-		return nil
-	}
-	var peers []string
-	for _, element := range splitUnquoted(header, ',') {
-		var names []string
-		for _, pair := range splitUnquoted(element, ';') {
-			if value, found := strings.CutPrefix(strings.TrimSpace(pair), "URI="); found {
-				names = append(names, strings.Trim(value, `"`))
-			}
-		}
-		if len(names) == 0 {
-			names = []string{"a certificate without a URI name"}
-		}
-		peers = append(peers, sorted(names))
-	}
-	return peers
-}
-
-// splitUnquoted splits where the separator stands outside of double quotes, in which a backslash escapes a quote.
-func splitUnquoted(text string, separator byte) []string {
-	var parts []string
-	quoted, start := false, 0
-	for i := 0; i < len(text); i++ {
-		switch {
-		case quoted && text[i] == '\\':
-			i++
-		case text[i] == '"':
-			quoted = !quoted
-		case !quoted && text[i] == separator:
-			parts, start = append(parts, text[start:i]), i+1
-		}
-	}
-	return append(parts, text[start:])
 }
 
 // Reach is true of a probe whose connection the hop saw come from the very address that the client sent it from. Where addresses

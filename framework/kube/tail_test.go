@@ -66,7 +66,7 @@ func write(t *testing.T, writer io.Writer, text string) {
 
 func TestTailLines(t *testing.T) {
 	tail, writer, _ := follow(t.Context())
-	defer writer.Close()
+	defer func() { _ = writer.Close() }()
 	if lines, next, _ := tail.Lines(0); len(lines) != 0 || next != 0 {
 		t.Errorf("%q, next %d before the first line", lines, next)
 	}
@@ -97,7 +97,7 @@ func TestTailLines(t *testing.T) {
 // Each line closes the channel that was handed out before it, and only that one.
 func TestTailTellsOfMore(t *testing.T) {
 	tail, writer, _ := follow(t.Context())
-	defer writer.Close()
+	defer func() { _ = writer.Close() }()
 	_, _, first := tail.Lines(0)
 	_, _, same := tail.Lines(0)
 	write(t, writer, "a\n")
@@ -133,7 +133,7 @@ func TestTailDropsTheOldest(t *testing.T) {
 		t.Fatalf("the first of %d lines is %q, next %d; want all", len(held), held[0], next)
 	}
 	numbers(tailLimit, tailLimit+1)
-	writer.Close()
+	_ = writer.Close()
 	<-ended
 	const dropped = tailLimit / 10
 	for from, want := range map[int]int{0: dropped, dropped - 1: dropped, dropped: dropped, dropped + 1: dropped + 1, 150_000: 150_000, tailLimit: tailLimit} {

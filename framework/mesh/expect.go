@@ -242,7 +242,8 @@ func (d *derivation) virtualServices(w Workload, namespace, gateway string) {
 	d.each("VirtualService", "", func(object *unstructured.Unstructured) {
 		gateways, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "gateways")
 		// A name without a namespace is of the VirtualService's own.
-		if !slices.Contains(gateways, namespace+"/"+gateway) && !(object.GetNamespace() == namespace && slices.Contains(gateways, gateway)) {
+		bare := object.GetNamespace() == namespace && slices.Contains(gateways, gateway)
+		if !bare && !slices.Contains(gateways, namespace+"/"+gateway) {
 			return
 		}
 		hosts, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "hosts")

@@ -118,12 +118,8 @@ func describeFlow(flow evidence.Flow) v1.Evidence {
 		for name, value := range record.Header {
 			fields[name] = value
 		}
-		peer := record.Header["X-Forwarded-Client-Cert"]
-		if _, uri, found := strings.Cut(peer, "URI="); found {
-			peer, _, _ = strings.Cut(uri, ";")
-		}
 		described.Items = append(described.Items, v1.EvidenceItem{
-			End: "server", Text: fmt.Sprintf("%s %s in pod %s, status %d, peer certificate %s", record.Service, record.Version, record.LogPod, record.Status, orDash(peer)), Fields: fields,
+			End: "server", Text: fmt.Sprintf("%s %s in pod %s, status %d, peer certificate %s", record.Service, record.Version, record.LogPod, record.Status, orDash(strings.Join(record.Peers(), " and "))), Fields: fields,
 		})
 	}
 	return described

@@ -110,7 +110,7 @@ func TestNewPlanKeepsTimeoutsThatAreGiven(t *testing.T) {
 // What a pattern of which nothing is selected would be like is nobody's concern.
 func TestNewPlanLooksOnlyAtWhatIsSelected(t *testing.T) {
 	shop, bank := example("shop", "SH"), example("bank", "BA")
-	overlay := write(t, "overlay.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {more: \"1\"}\n")
+	overlay := write(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {more: \"1\"}\n")
 	for name, options := range map[string]Options{
 		"an overlay of the selected pattern":         {Claims: []string{"SH1"}, Overlay: overlay},
 		"a namespace that the other would also have": {Claims: []string{"SH1"}, Set: map[string]string{"shop_namespace": "bank"}},
@@ -150,7 +150,7 @@ func TestNewPlanTellsBadInput(t *testing.T) {
 		"a pattern with a mistake":                  {[]pattern.Pattern{example("shop", "SH", func(p *pattern.Pattern) { p.Title = "" })}, Options{}, `pattern "shop": it needs Name, Title`},
 		"a parameter that no manifest uses":         {[]pattern.Pattern{unused}, Options{}, "parameter colour is used by no manifest"},
 		"an overlay that is missing":                {both, Options{Overlay: "nowhere.yaml"}, "read the overlay: stat nowhere.yaml: no such file"},
-		"an overlay that changes what is not there": {both[:1], Options{Overlay: write(t, "overlay.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: setings, namespace: shop}\n")},
+		"an overlay that changes what is not there": {both[:1], Options{Overlay: write(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: setings, namespace: shop}\n")},
 			"changes ConfigMap shop/setings, which the pattern does not have"},
 		"an overlay that adds to another namespace": {both[:1], Options{Overlay: write(t, "overlay.yaml",
 			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: default, annotations: {meshproof.dev/add: \"true\"}}\n")},
@@ -171,10 +171,10 @@ func TestNewPlanTellsAMissingImage(t *testing.T) {
 	}
 }
 
-// write makes a file and returns its path.
-func write(t *testing.T, name, content string) string {
+// write makes an overlay file and returns its path.
+func write(t *testing.T, content string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
+	path := filepath.Join(t.TempDir(), "overlay.yaml")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func write(t *testing.T, name, content string) string {
 func TestObjectsAreMarkedAndChangedByTheOverlay(t *testing.T) {
 	p := example("shop", "SH")
 	values := pattern.Values{"shop_namespace": "shop", "hostname": "shop.lab", "image": "shop:1"}
-	overlay := write(t, "overlay.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: \"${shop_namespace}\"}\ndata: {host: other.lab}\n")
+	overlay := write(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: \"${shop_namespace}\"}\ndata: {host: other.lab}\n")
 	objects, err := Objects(p, Job{RunID: "r1", Values: values, Options: Options{Overlay: overlay}})
 	if err != nil {
 		t.Fatal(err)

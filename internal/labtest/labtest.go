@@ -71,7 +71,8 @@ func Start(t testing.TB, args ...string) *Running {
 		}
 	}
 	r.Stdout, r.Stderr = &r.stdout, &r.stderr
-	if err := r.Cmd.Start(); err != nil {
+	cmd := r.Cmd
+	if err := cmd.Start(); err != nil {
 		t.Fatalf("start meshproof %v: %v", args, err)
 	}
 	return r

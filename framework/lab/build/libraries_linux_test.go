@@ -14,7 +14,7 @@ func TestLibraryFilesOfRealPrograms(t *testing.T) {
 		t.Run(filepath.Base(program), func(t *testing.T) {
 			file, err := elf.Open(program)
 			must(t, err)
-			defer file.Close()
+			defer func() { _ = file.Close() }()
 			needed, err := file.ImportedLibraries()
 			must(t, err)
 			files, err := libraryFiles("/", []string{program})
