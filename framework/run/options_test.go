@@ -152,7 +152,7 @@ func TestNewPlanTellsBadInput(t *testing.T) {
 		"an overlay that is missing":                {both, Options{Overlay: "nowhere.yaml"}, "read the overlay: stat nowhere.yaml: no such file"},
 		"an overlay that changes what is not there": {both[:1], Options{Overlay: write(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: setings, namespace: shop}\n")},
 			"changes ConfigMap shop/setings, which the pattern does not have"},
-		"an overlay that adds to another namespace": {both[:1], Options{Overlay: write(t, "overlay.yaml",
+		"an overlay that adds to another namespace": {both[:1], Options{Overlay: write(t,
 			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: default, annotations: {meshproof.dev/add: \"true\"}}\n")},
 			"ConfigMap default/x is outside the run's own namespaces (shop)"},
 	} {
