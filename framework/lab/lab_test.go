@@ -117,7 +117,7 @@ func checkLoadBalancer(t *testing.T, name string) {
 
 // checkForwarder: the kubeconfig's server is on 127.0.0.1, and nothing else of the machine listens for it.
 func checkForwarder(t *testing.T, name string) {
-	l, err := lab.Open(lab.Options{Name: name})
+	l, err := lab.Open(labtest.Options(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestKilledUp(t *testing.T) {
 // TestCorruptCache: a program of the cache that has changed is noticed and built again.
 func TestCorruptCache(t *testing.T) {
 	up(t, "corrupt")
-	l, err := lab.Open(lab.Options{Name: "corrupt"})
+	l, err := lab.Open(labtest.Options("corrupt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,11 +353,15 @@ func takeInventory(t *testing.T) map[string][]string {
 // netfilterTables are the rules of the host's network, as the lab's own iptables prints them: the host may have none.
 func netfilterTables(t *testing.T) []string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
+	cache := labtest.Options("").CacheDir
+	if cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache = filepath.Join(base, "meshproof")
 	}
-	roots, err := filepath.Glob(filepath.Join(cache, "meshproof/debian/*/usr"))
+	roots, err := filepath.Glob(filepath.Join(cache, "debian/*/usr"))
 	if err != nil || len(roots) == 0 {
 		t.Fatalf("the lab's Debian root is not in the cache: %v", err)
 	}
@@ -381,7 +385,8 @@ func files(t *testing.T, roots ...string) []string {
 	var list []string
 	cache, _ := os.UserCacheDir()
 	home, _ := os.UserHomeDir()
-	writable := []string{filepath.Join(cache, "meshproof"), filepath.Join(home, ".local/state/meshproof"), filepath.Join(cache, "go-build"), filepath.Join(home, "go"), filepath.Join(home, ".config/go")}
+	options := labtest.Options("")
+	writable := []string{options.CacheDir, options.StateDir, filepath.Join(cache, "meshproof"), filepath.Join(home, ".local/state/meshproof"), filepath.Join(cache, "go-build"), filepath.Join(home, "go"), filepath.Join(home, ".config/go")}
 	for _, root := range roots {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || slices.Contains(writable, path) {

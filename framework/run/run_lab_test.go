@@ -22,17 +22,9 @@ import (
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
-// labName is the lab that the test command started, or the default one.
-func labName() string {
-	if name := os.Getenv("MESHPROOF_LAB"); name != "" {
-		return name
-	}
-	return lab.DefaultName
-}
-
 func client(t *testing.T) *kube.Client {
 	t.Helper()
-	l, err := lab.Open(lab.Options{Name: labName()})
+	l, err := lab.Open(labtest.Options(""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +96,7 @@ func TestGreen(t *testing.T) {
 
 // TestKubeconfigWins: with a kubeconfig the run is on that cluster, from a pod of it, and needs no lab.
 func TestKubeconfigWins(t *testing.T) {
-	l, err := lab.Open(lab.Options{Name: labName()})
+	l, err := lab.Open(labtest.Options(""))
 	if err != nil {
 		t.Fatal(err)
 	}

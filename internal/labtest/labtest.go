@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/meshproof/meshproof/framework/lab"
 )
 
 // commandTimeout bounds one command; the longest builds a whole lab.
@@ -98,4 +100,13 @@ func MustRun(t testing.TB, args ...string) Result {
 		t.Fatalf("meshproof %v: exit %d\n%s\n%s", args, result.Code, result.Stdout, result.Stderr)
 	}
 	return result
+}
+
+// Options are those of the lab with this name, in the folders that the command uses here; empty is the default lab, or the
+// one that the tests were started with.
+func Options(name string) lab.Options {
+	if name == "" {
+		name = os.Getenv("MESHPROOF_LAB")
+	}
+	return lab.Options{Name: name, CacheDir: os.Getenv("MESHPROOF_CACHE_DIR"), StateDir: os.Getenv("MESHPROOF_STATE_DIR")}
 }
