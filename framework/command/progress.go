@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ type progress struct {
 	drawn   bool
 }
 
+// livePeriod is how often the live line is drawn anew, so that its seconds go on.
+const livePeriod = 200 * time.Millisecond
+
 // newProgress writes to out; it is live when out is a terminal that can move its cursor.
 func newProgress(out *os.File) *progress {
 	p := &progress{out: out, started: time.Now(), width: 100}
@@ -33,8 +37,27 @@ func newProgress(out *os.File) *progress {
 		if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 20 {
 			p.width = width
 		}
+		go p.tick()
 	}
 	return p
+}
+
+// tick keeps the live line moving as long as the program runs.
+func (p *progress) tick() {
+	for range time.Tick(livePeriod) {
+		p.mu.Lock()
+		p.draw()
+		p.mu.Unlock()
+	}
+}
+
+// around lets write print to the same terminal, above the live line.
+func (p *progress) around(write func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	write()
+	p.draw()
 }
 
 type progressStep struct {
@@ -77,12 +100,7 @@ func (s *progressStep) Finish(detail string, err error) {
 	p := s.parent
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, step := range p.active {
-		if step == s {
-			p.active = append(p.active[:i], p.active[i+1:]...)
-			break
-		}
-	}
+	p.drop(s)
 	p.erase()
 	mark := "done"
 	if err != nil {
@@ -90,6 +108,11 @@ func (s *progressStep) Finish(detail string, err error) {
 	}
 	fmt.Fprintf(p.out, "  %s  %s %s\n", mark, pad(s.name+" "+dim(detail), 64), seconds(time.Since(s.started)))
 	p.draw()
+}
+
+// drop ends a step without a line of its own; the lock is held.
+func (p *progress) drop(s *progressStep) {
+	p.active = slices.DeleteFunc(p.active, func(step *progressStep) bool { return step == s })
 }
 
 func (s *progressStep) text() string {

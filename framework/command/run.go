@@ -67,7 +67,7 @@ func runPatterns(ctx context.Context, patterns []pattern.Pattern, names []string
 		return err
 	}
 	printer := terminal.New(os.Stdout, terminalOptions(len(ready.plan.Jobs) > 1, filepath.Join(options.ResultsDir, "latest")))
-	result, err := run.Execute(ctx, ready.plan, ready.client, ready.identity, printer)
+	result, err := run.Execute(ctx, ready.plan, ready.client, ready.identity, newLiveSink(printer, newProgress(os.Stdout)))
 	if result == nil {
 		return environmentError(err)
 	}

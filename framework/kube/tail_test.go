@@ -49,11 +49,19 @@ func await(t *testing.T, tail *Tail, from, count int) (lines []string, next int)
 		}
 		select {
 		case <-more:
-		case <-t.Context().Done():
-			t.Fatalf("%d lines, want %d", len(lines), count)
 		case <-time.After(10 * time.Second):
 			t.Fatalf("%d lines after 10 s, want %d", len(lines), count)
 		}
+	}
+}
+
+// closes fails the test unless the channel is closed soon.
+func closes(t *testing.T, channel <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-channel:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the channel is not closed after 10 s")
 	}
 }
 
@@ -101,8 +109,8 @@ func TestTailTellsOfMore(t *testing.T) {
 	_, _, first := tail.Lines(0)
 	_, _, same := tail.Lines(0)
 	write(t, writer, "a\n")
-	<-first
-	<-same
+	closes(t, first)
+	closes(t, same)
 	_, next, second := tail.Lines(0)
 	select {
 	case <-second:
@@ -110,7 +118,7 @@ func TestTailTellsOfMore(t *testing.T) {
 	default:
 	}
 	write(t, writer, "b\n")
-	<-second
+	closes(t, second)
 	if lines, _, _ := tail.Lines(next); len(lines) != 1 || lines[0] != "b" {
 		t.Errorf("lines = %q, want b", lines)
 	}
@@ -134,7 +142,7 @@ func TestTailDropsTheOldest(t *testing.T) {
 	}
 	numbers(tailLimit, tailLimit+1)
 	_ = writer.Close()
-	<-ended
+	closes(t, ended)
 	const dropped = tailLimit / 10
 	for from, want := range map[int]int{0: dropped, dropped - 1: dropped, dropped: dropped, dropped + 1: dropped + 1, 150_000: 150_000, tailLimit: tailLimit} {
 		lines, next, _ := tail.Lines(from)
@@ -172,8 +180,8 @@ func TestTailEnds(t *testing.T) {
 			}
 			_, _, more := tail.Lines(1)
 			row.end(writer, cancel)
-			<-more
-			<-ended
+			closes(t, more)
+			closes(t, ended)
 			if lines, next, _ := tail.Lines(0); strings.Join(lines, "|") != "a|unfinished" || next != 2 {
 				t.Errorf("lines = %q, next %d; want those so far to stay", lines, next)
 			}
@@ -226,7 +234,7 @@ func TestFollow(t *testing.T) {
 	await(t, tail, 0, 1)
 	_, _, more := tail.Lines(1)
 	cancel()
-	<-more
+	closes(t, more)
 	if err := tail.Err(); err != nil {
 		t.Errorf("error = %v after the end of its context, want none", err)
 	}

@@ -161,7 +161,7 @@ func TestWaitTellsWhyItSawNothing(t *testing.T) {
 	})
 	// Not in a bubble: client-go's own delay after an error keeps the time of the last one across tests.
 	err := client.Wait(t.Context(), inNamespace, "to be so", 50*time.Millisecond, Gone)
-	if err == nil || !strings.Contains(err.Error(), "nothing was seen") || !strings.Contains(err.Error(), "not for you") || !apierrors.IsForbidden(err) {
+	if err == nil || !strings.Contains(err.Error(), "(timed out); last seen: nothing was seen") || !strings.Contains(err.Error(), "not for you") || !apierrors.IsForbidden(err) {
 		t.Errorf("error = %v, want the API server's own", err)
 	}
 }
