@@ -132,6 +132,7 @@ func TestDigest(t *testing.T) {
 		"another module":      {changed(5, "module c\n"), true},
 		"a module more":       {append(append([]string(nil), files...), "parts/istio/go.mod", "module d\n"), true},
 		"content that moves":  {[]string{"parts/kube/go.mod", "module a\npackage main\n", "parts/kube/main.go", ""}, false},
+		"a name that moves":   {[]string{"parts/kube/go.mod", "module a\nparts/kube/main.go\npackage main\n"}, false},
 		"no file of that one": {files[4:], false},
 	} {
 		t.Run(name, func(t *testing.T) {

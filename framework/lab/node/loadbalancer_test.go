@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -174,7 +175,11 @@ func allocating(t *testing.T, services ...runtime.Object) (client *fake.Clientse
 	})
 	return client, func(writes int) map[string]string {
 		for range writes {
-			<-written
+			select {
+			case <-written:
+			case <-time.After(time.Hour): // of the bubble
+				t.Fatal("nothing is written")
+			}
 		}
 		synctest.Wait()
 		list, err := client.CoreV1().Services("").List(ctx, metav1.ListOptions{})
