@@ -25,6 +25,9 @@ import (
 // leaseName is the Lease that a run holds in the first of its namespaces.
 const leaseName = "meshproof-run"
 
+// holderAnnotation names, on each namespace, the process that made it.
+const holderAnnotation = "meshproof.dev/holder"
+
 // leaseDuration is how long a run that was killed on another machine keeps its names.
 const leaseDuration = 15 * time.Second
 
@@ -86,9 +89,13 @@ func claimNames(ctx context.Context, client *kube.Client, runID, patternName str
 		}
 		detail = "removed what an earlier run left in " + strings.Join(left, ", ")
 	}
+	who, err := json.Marshal(self(runID))
+	if err != nil {
+		return nil, "", err
+	}
 	for _, name := range namespaces {
 		labels := map[string]string{mesh.RunLabel: runID, mesh.PatternLabel: patternName, mesh.ManagedByLabel: kube.FieldManager}
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{holderAnnotation: string(who)}}}
 		_, err := client.Typed.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{FieldManager: kube.FieldManager})
 		if apierrors.IsAlreadyExists(err) {
 			return nil, "", &ConflictError{fmt.Sprintf("another run has just made namespace %s: use --suffix to keep two runs apart", name)}
@@ -98,6 +105,11 @@ func claimNames(ctx context.Context, client *kube.Client, runID, patternName str
 		}
 	}
 	release, err = hold(ctx, client, runID, namespaces[0])
+	if err != nil {
+		// Nobody else would remove what was just made.
+		_, removeErr := mesh.Remove(context.WithoutCancel(ctx), client, namespaces, timeouts.Gone)
+		err = errors.Join(err, removeErr)
+	}
 	return release, detail, err
 }
 
@@ -119,6 +131,11 @@ func leftovers(ctx context.Context, client *kube.Client, namespaces []string) ([
 			return nil, err
 		} else if held {
 			return nil, &ConflictError{fmt.Sprintf("run %s (process %d) is using namespace %s: wait for it, or use --suffix to keep two runs apart", who.Run, who.PID, name)}
+		}
+		// A run that has just made its namespaces does not hold its Lease yet.
+		var maker holder
+		if json.Unmarshal([]byte(namespace.Annotations[holderAnnotation]), &maker) == nil && !maker.dead() && time.Since(namespace.CreationTimestamp.Time) < leaseDuration {
+			return nil, &ConflictError{fmt.Sprintf("run %s (process %d) is using namespace %s: wait for it, or use --suffix to keep two runs apart", maker.Run, maker.PID, name)}
 		}
 		left = append(left, name)
 	}
