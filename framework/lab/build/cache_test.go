@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -272,16 +273,22 @@ func TestEntryIsFreeAfterAnAbandonedWait(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	s := newSample(t)
 	release := s.hold(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	before := runtime.NumGoroutine()
+	abandoned, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 20 {
-		if _, err := s.cache.Entry(ctx, "name", "key", s.build); err == nil {
-			t.Fatal("it did not wait")
-		}
+	if _, err := s.cache.Entry(abandoned, "name", "key", s.build); err == nil {
+		t.Fatal("it did not wait")
 	}
 	release()
-	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
+	for ticker := time.Tick(time.Millisecond); runtime.NumGoroutine() > before; { // it has the lock by then
+		select {
+		case <-ticker:
+		case <-ctx.Done():
+			t.Fatal("what was abandoned goes on")
+		}
+	}
 	if _, err := s.cache.Entry(ctx, "name", "key", s.build); err != nil {
 		t.Error(err)
 	}
