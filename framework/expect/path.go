@@ -104,27 +104,6 @@ func ComeAs(hop, identity string) types.GomegaMatcher {
 	}
 }
 
-// Reach is true of a probe whose connection the hop saw come from the very address that the client sent it from. Where addresses
-// are translated on the way it is false of every probe, so it is for vantage points without translation. Ends: client and
-// access log.
-func Reach(hop string) types.GomegaMatcher {
-	return &flowMatcher{
-		statement: fmt.Sprintf("%s saw the client's own connection", hop),
-		end:       hop + " log",
-		logs:      []string{hop},
-		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
-			lines := flow.At(hop, false)
-			if len(lines) == 0 {
-				return lacks(flows, hop, "has no line in the access log of %s", hop)
-			}
-			if lines[0].DownstreamRemote != flow.Result.LocalAddress {
-				return contradicts(string(pattern.WrongPeer), "was sent from %s, and %s saw it come from %s", flow.Result.LocalAddress, hop, lines[0].DownstreamRemote)
-			}
-			return holds()
-		},
-	}
-}
-
 // BeCounted is true when the counter of the hop's proxies that the probes were measured with moved by at least their
 // number: a counter has no identity, so it bounds from below, and equality is never asked. End: the proxy's statistics.
 func BeCounted(hop string) types.GomegaMatcher {

@@ -11,7 +11,6 @@ import (
 	"github.com/meshproof/meshproof/framework/evidence"
 	"github.com/meshproof/meshproof/framework/evidence/accesslog"
 	"github.com/meshproof/meshproof/framework/pattern"
-	"github.com/meshproof/meshproof/framework/traffic"
 )
 
 const (
@@ -136,20 +135,6 @@ func TestComeAs(t *testing.T) {
 		"once rightly and once as nobody":         wrong(come(right, ""), "came to page without a client certificate"),
 		"no record":                               {flows: come(), outcome: evidence.Unknown, cause: pattern.EvidenceMissing, detail: "has no record of the application page"},
 		"a gap":                                   {flows: come(), gaps: noLog("page"), outcome: evidence.Unknown, cause: pattern.EvidenceMissing},
-	})
-}
-
-func TestReach(t *testing.T) {
-	flow := func(local string, lines ...evidence.Line) []evidence.Flow {
-		return []evidence.Flow{{Result: traffic.Result{LocalAddress: local}, Lines: lines}}
-	}
-	judgeAll(t, func() types.GomegaMatcher { return Reach("gateway") }, map[string]verdictCase{
-		"from the client's own address": {flows: flow("10.0.0.9:50000", at("gateway", cluster)), outcome: evidence.True},
-		"from another address": {flows: flow("10.0.0.9:50001", at("gateway", cluster)), outcome: evidence.False, cause: pattern.WrongPeer,
-			detail: "was sent from 10.0.0.9:50001, and gateway saw it come from 10.0.0.9:50000"},
-		"no line": {flows: flow("10.0.0.9:50000", at("page", cluster)), outcome: evidence.Unknown, cause: pattern.EvidenceMissing, detail: "has no line in the access log of gateway"},
-		"a gap": {flows: flow("10.0.0.9:50000", at("gateway", cluster, func(l *evidence.Line) { l.DownstreamRemote = "" })), gaps: noLog("gateway"),
-			outcome: evidence.Unknown, cause: pattern.EvidenceMissing},
 	})
 }
 

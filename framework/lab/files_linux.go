@@ -9,11 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/meshproof/meshproof/framework/internal/process"
+	"github.com/meshproof/meshproof/framework/lab/build"
 	"github.com/meshproof/meshproof/framework/lab/node"
 )
 
@@ -68,50 +69,14 @@ func readRecord(options Options) (*Lab, error) {
 
 // alive tells whether the lab's first process still is the one that was started.
 func (l *Lab) alive() bool {
-	ticks, err := startTicks(l.PID)
+	ticks, err := process.StartTicks(l.PID)
 	return err == nil && ticks == l.StartTicks
 }
 
-// startTicks is the start time of a process in clock ticks since boot, which with the PID identifies it. A process that
-// has ended but was not collected yet counts as gone.
-func startTicks(pid int) (uint64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The second field is the name in parentheses, which may hold anything.
-	_, rest, ok := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 20 {
-		return 0, fmt.Errorf("/proc/%d/stat is not as expected", pid)
-	}
-	if fields[0] == "Z" || fields[0] == "X" {
-		return 0, fmt.Errorf("process %d has ended", pid)
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
-}
-
-// lock keeps two processes from starting or stopping the same lab at once; the kernel drops it with the process.
+// lock keeps two processes from starting or stopping the same lab at once.
 func lock(ctx context.Context, options Options) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Join(options.StateDir, "lab"), 0o755); err != nil {
-		return nil, fmt.Errorf("make the state folder: %w", err)
-	}
 	path := filepath.Join(options.StateDir, "lab", options.Name+"."+lockName)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lab's lock: %w", err)
-	}
-	taken := make(chan error, 1)
-	go func() { taken <- syscall.Flock(int(file.Fd()), syscall.LOCK_EX) }()
-	select {
-	case err := <-taken:
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
-		}
-		return func() { file.Close() }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for another process that starts or stops lab %q: %w", options.Name, context.Cause(ctx))
-	}
+	return build.LockFile(ctx, path, fmt.Sprintf("starts or stops lab %q", options.Name))
 }
 
 // discard ends what runs in the lab's control group, removes the group and the lab's folder. It is no error when there

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/meshproof/meshproof/framework/internal/process"
 	"github.com/meshproof/meshproof/framework/lab/build"
 	"github.com/meshproof/meshproof/framework/lab/node"
 )
@@ -82,12 +83,12 @@ func imageStore(ctx context.Context, cache build.Cache, options Options, artifac
 				return "", err
 			}
 			defer func() { _ = discard(context.WithoutCancel(ctx), temporary) }()
-			process, err := launch(spec)
+			first, err := launch(spec)
 			if err != nil {
 				return "", err
 			}
-			defer process.end()
-			if err := process.follow(ctx, options.Progress); err != nil {
+			defer first.end()
+			if err := first.follow(ctx, options.Progress); err != nil {
 				return "", err
 			}
 			return "", os.Rename(spec.StoreDir(), filepath.Join(dir, "containerd"))
@@ -119,30 +120,30 @@ func start(ctx context.Context, options Options, artifacts build.Artifacts, stor
 	if err := linkTree(filepath.Join(store, "containerd"), spec.StoreDir()); err != nil {
 		return nil, fmt.Errorf("copy the image store: %w", err)
 	}
-	process, err := launch(spec)
+	first, err := launch(spec)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the lab was not ready after %s", startTimeout))
 	defer cancel()
 	started, err := func() (*Lab, error) {
-		if err := process.follow(ctx, options.Progress); err != nil {
+		if err := first.follow(ctx, options.Progress); err != nil {
 			return nil, err
 		}
-		if err := node.WriteHostKubeconfig(spec, process.port); err != nil {
+		if err := node.WriteHostKubeconfig(spec, first.port); err != nil {
 			return nil, err
 		}
-		return process.accept(spec)
+		return first.accept(spec)
 	}()
 	if err != nil {
-		process.end()
+		first.end()
 		return nil, err
 	}
 	return started, nil
 }
 
-// process is the first process of a lab that is being started.
-type process struct {
+// firstProcess is that of a lab that is being started.
+type firstProcess struct {
 	cmd     *exec.Cmd
 	reports *os.File
 	lease   *os.File
@@ -151,7 +152,7 @@ type process struct {
 }
 
 // launch starts the first process in namespaces of its own and in a control group of its own.
-func launch(spec node.Spec) (*process, error) {
+func launch(spec node.Spec) (*firstProcess, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("open the forwarder's port: %w", err)
@@ -190,7 +191,7 @@ func launch(spec node.Spec) (*process, error) {
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 		Setsid:     true,
 	}
-	p := &process{cmd: cmd, reports: reports, lease: lease, port: listener.Addr().(*net.TCPAddr).Port, log: logPath}
+	p := &firstProcess{cmd: cmd, reports: reports, lease: lease, port: listener.Addr().(*net.TCPAddr).Port, log: logPath}
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the lab's first process in namespaces of its own: %w", err), reports.Close(), lease.Close())
 	}
@@ -206,7 +207,7 @@ func launch(spec node.Spec) (*process, error) {
 }
 
 // follow passes the node's reports on until it is ready, has ended, or ctx ends.
-func (p *process) follow(ctx context.Context, progress build.Progress) error {
+func (p *firstProcess) follow(ctx context.Context, progress build.Progress) error {
 	stop := context.AfterFunc(ctx, func() { p.reports.Close() })
 	defer stop()
 	steps := map[string]build.Step{}
@@ -248,8 +249,8 @@ func (p *process) follow(ctx context.Context, progress build.Progress) error {
 }
 
 // accept tells the node that it stays, and writes down how it is found again.
-func (p *process) accept(spec node.Spec) (*Lab, error) {
-	ticks, err := startTicks(p.cmd.Process.Pid)
+func (p *firstProcess) accept(spec node.Spec) (*Lab, error) {
+	ticks, err := process.StartTicks(p.cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +271,7 @@ func (p *process) accept(spec node.Spec) (*Lab, error) {
 }
 
 // end kills the first process, and with it everything in its namespaces.
-func (p *process) end() {
+func (p *firstProcess) end() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	_ = p.lease.Close()

@@ -80,7 +80,7 @@ func AwaitReady(ctx context.Context, client *kube.Client, objects []*unstructure
 		group.Go(func() error {
 			err := client.Wait(groupCtx, kube.Selection{Resource: kube.Deployments, Namespace: namespace}, "to be Available", timeout, available(count))
 			if err != nil {
-				return errors.Join(err, complaints(groupCtx, client, namespace))
+				return errors.Join(err, client.Complaints(groupCtx, namespace))
 			}
 			return nil
 		})
@@ -100,27 +100,6 @@ func available(count int) kube.Condition {
 		}
 		return base(objects)
 	}
-}
-
-// complaints is an error that tells the warnings of a namespace; nil when there are none.
-func complaints(ctx context.Context, client *kube.Client, namespace string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	events, err := client.Typed.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
-	if err != nil {
-		return fmt.Errorf("read the events of namespace %s: %w", namespace, err)
-	}
-	var lines []string
-	for _, event := range events.Items {
-		line := fmt.Sprintf("%s %s: %s: %s", event.InvolvedObject.Kind, event.InvolvedObject.Name, event.Reason, event.Message)
-		if !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	return fmt.Errorf("namespace %s complains: %s", namespace, strings.Join(lines[max(0, len(lines)-5):], "; "))
 }
 
 // Remove deletes the namespaces and waits until they have gone, each of them also when another one fails. It returns what

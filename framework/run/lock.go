@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
+	"github.com/meshproof/meshproof/framework/internal/process"
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 )
@@ -56,18 +58,13 @@ func machineID() string {
 	return hex.EncodeToString(sum[:])[:12]
 }
 
-// processStart identifies a process beside its number; empty where the system does not tell.
+// processStart identifies a process beside its number; empty where the system does not tell, and for one that has ended.
 func processStart(pid int) string {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	ticks, err := process.StartTicks(pid)
 	if err != nil {
 		return ""
 	}
-	_, rest, found := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 20 || fields[0] == "Z" {
-		return ""
-	}
-	return fields[19]
+	return strconv.FormatUint(ticks, 10)
 }
 
 // dead tells whether the holder certainly is no more: it is of this machine, and no such process runs.

@@ -50,9 +50,9 @@ func (c Cache) Entry(ctx context.Context, name, key string, build func(ctx conte
 	if problem := verify(dir); problem == nil {
 		return dir, nil
 	}
-	unlock, err := lockFile(ctx, dir+".lock")
+	unlock, err := LockFile(ctx, dir+".lock", "builds the same thing")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("use the cache folder: %w", err)
 	}
 	defer unlock()
 	problem := verify(dir)
@@ -183,15 +183,16 @@ func Key(parts ...string) string {
 	return hex.EncodeToString(sum[:])[:16]
 }
 
-// lockFile takes an exclusive lock on path and returns the function that gives it back. The kernel drops the lock of a
-// process that dies, so a killed build never blocks the next one.
-func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+// LockFile takes an exclusive lock on path, whose folder it makes, and returns the function that gives it back. The kernel
+// drops the lock of a process that dies, so a killed one never blocks the next. holder says, in the error of a wait that
+// ctx ends, what the other process does.
+func LockFile(ctx context.Context, path, holder string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make the cache folder: %w", err)
+		return nil, fmt.Errorf("make the folder of a lock: %w", err)
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("open the lock of a cache entry: %w", err)
+		return nil, fmt.Errorf("open a lock: %w", err)
 	}
 	// flock cannot be cancelled, so it waits in a goroutine of its own, which closing the file does not wake: an abandoned
 	// wait gives the lock back when it gets it.
@@ -209,7 +210,7 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 			<-taken
 			file.Close()
 		}()
-		return nil, fmt.Errorf("wait for another process that is building the same thing (lock %s): %w", path, context.Cause(ctx))
+		return nil, fmt.Errorf("wait for another process that %s (lock %s): %w", holder, path, context.Cause(ctx))
 	}
 }
 

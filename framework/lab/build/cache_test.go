@@ -249,7 +249,7 @@ func TestEntryIsBuiltByOneAtATime(t *testing.T) {
 // hold takes the lock of the sample's entry, as another process would.
 func (s *sample) hold(t *testing.T) (release func()) {
 	t.Helper()
-	release, err := lockFile(t.Context(), s.cache.path("name", "key")+".lock")
+	release, err := LockFile(t.Context(), s.cache.path("name", "key")+".lock", "tests")
 	must(t, err)
 	return release
 }

@@ -105,7 +105,7 @@ func writeLayer(w io.Writer, files []imageFile) error {
 	return archive.Close()
 }
 
-// writeFolders writes the folders that lead to a file; /tmp and /var/run are writable by any user, as programs expect.
+// writeFolders writes the folders that lead to a file, each once.
 func writeFolders(archive *tar.Writer, dir string, made map[string]bool) error {
 	if dir == "/" || dir == "." || made[dir] {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -169,14 +168,12 @@ func (c *cluster) startControllers() error {
 }
 
 func (c *cluster) startKubelet(ctx context.Context, client *kube.Client) error {
-	kubelet, err := c.parts.start("kubelet", c.program("kubelet"), "--config="+c.spec.file("kubelet.yaml"),
+	_, err := c.parts.start("kubelet", c.program("kubelet"), "--config="+c.spec.file("kubelet.yaml"),
 		"--kubeconfig="+filepath.Join(c.spec.CertificateDir(), "kubelet.kubeconfig"), "--hostname-override="+NodeName, "--node-ip="+NodeAddress,
 		"--root-dir=/var/lib/kubelet")
 	if err != nil {
 		return err
 	}
-	ctx, cancel := withPart(ctx, kubelet)
-	defer cancel()
 	return client.Wait(ctx, kube.Selection{Resource: kube.Nodes, Name: NodeName}, "to be Ready", nodeTimeout, kube.HasCondition("Ready", 1))
 }
 
@@ -238,19 +235,6 @@ func httpOK(client *http.Client, url string) func(context.Context) error {
 		}
 		return nil
 	}
-}
-
-// withPart returns a context that also ends, with the part's own error, when the part ends.
-func withPart(ctx context.Context, p *part) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		select {
-		case <-p.ended:
-			cancel(p.failure())
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(errors.New("done")) }
 }
 
 // dnsService gives the lab's DNS, which runs on the node, the Service that pods expect.

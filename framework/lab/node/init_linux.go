@@ -59,13 +59,14 @@ func start(specFile string, started time.Time, report func(Report)) error {
 	if err := prepare(spec); err != nil {
 		return err
 	}
-	c := &cluster{spec: spec, report: steps, parts: &parts{reaper: newReaper(), logDir: spec.LogDir()}}
-	if spec.StoreOnly {
-		return c.fillStore(ctx)
-	}
-	// A part that ends during the start is the cause of whatever else then times out.
+	// A part that ends during the start ends the start, and is the cause of whatever else would then time out. Later ones
+	// are told by the status.
 	startCtx, failed := context.WithCancelCause(ctx)
 	defer failed(nil)
+	c := &cluster{spec: spec, report: steps, parts: &parts{reaper: newReaper(), logDir: spec.LogDir(), failed: failed}}
+	if spec.StoreOnly {
+		return c.fillStore(startCtx)
+	}
 	if err := c.start(startCtx); err != nil {
 		return err
 	}

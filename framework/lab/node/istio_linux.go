@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -62,7 +61,7 @@ func installIstio(ctx context.Context, client *kube.Client, spec Spec) error {
 	}
 	deployment := kube.Selection{Resource: kube.Deployments, Namespace: istioNamespace, Labels: "app=istiod"}
 	if err := client.Wait(ctx, deployment, "to be Available", istiodTimeout, kube.HasCondition("Available", 1)); err != nil {
-		return errors.Join(err, explainPods(ctx, client, istioNamespace))
+		return errors.Join(err, client.Complaints(ctx, istioNamespace))
 	}
 	return client.Wait(ctx, kube.Selection{Resource: injectors, Labels: "app=sidecar-injector"}, "to carry istiod's certificate", partTimeout, hasCABundle)
 }
@@ -104,17 +103,4 @@ func hasCABundle(objects []*unstructured.Unstructured) (bool, string, error) {
 		}
 	}
 	return true, "", nil
-}
-
-// explainPods is an error that says, for the pods of a namespace, why they are not ready.
-func explainPods(ctx context.Context, client *kube.Client, namespace string) error {
-	events, err := client.Typed.CoreV1().Events(namespace).List(context.WithoutCancel(ctx), metav1.ListOptions{FieldSelector: "type=Warning"})
-	if err != nil {
-		return fmt.Errorf("read the events of %s: %w", namespace, err)
-	}
-	var problems []error
-	for _, event := range events.Items {
-		problems = append(problems, fmt.Errorf("%s %s: %s: %s", event.InvolvedObject.Kind, event.InvolvedObject.Name, event.Reason, event.Message))
-	}
-	return errors.Join(problems...)
 }

@@ -30,13 +30,27 @@ type part struct {
 type parts struct {
 	reaper *reaper
 	logDir string
+	// failed is told of every part that ends, except one that was to run to its end.
+	failed func(error)
 	mu     sync.Mutex
 	list   []*part
 }
 
-// start runs a program whose output goes to a log of its name. Nothing of the supervisor's environment reaches
-// it.
+// start runs a program that is to go on as long as the node does.
 func (p *parts) start(name string, program string, args ...string) (*part, error) {
+	started, err := p.launch(name, program, args...)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		<-started.ended
+		p.failed(started.failure())
+	}()
+	return started, nil
+}
+
+// launch runs a program whose output goes to a log of its name. Nothing of the supervisor's environment reaches it.
+func (p *parts) launch(name string, program string, args ...string) (*part, error) {
 	path := filepath.Join(p.logDir, name+".log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -65,7 +79,7 @@ func (p *parts) start(name string, program string, args ...string) (*part, error
 
 // run runs a program to its end. It is then no part any more.
 func (p *parts) run(ctx context.Context, name string, program string, args ...string) error {
-	started, err := p.start(name, program, args...)
+	started, err := p.launch(name, program, args...)
 	if err != nil {
 		return err
 	}
@@ -111,6 +125,9 @@ func (p *part) await(ctx context.Context, ready func(ctx context.Context) error)
 		case <-p.ended:
 			return p.failure()
 		case <-ctx.Done():
+			if cause := context.Cause(ctx); !errors.Is(cause, context.DeadlineExceeded) {
+				return cause // another part ended, or nobody waits any more
+			}
 			return fmt.Errorf("waited %s for %s to answer: %w; the last lines of %s:\n%s",
 				time.Since(started).Round(100*time.Millisecond), p.name, last, p.log, logTail(p.log))
 		case <-ticker.C:
