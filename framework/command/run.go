@@ -130,6 +130,9 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 		plan.Jobs[index].Revision = identity.Mesh.Revision
 		plan.Jobs[index].Client = chooseClient(runOptions.Client, cluster)
 	}
+	if err := plan.Meet(client); err != nil {
+		return nil, environmentError(err)
+	}
 	return &prepared{plan: plan, client: client, identity: identity}, nil
 }
 

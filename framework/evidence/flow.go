@@ -2,8 +2,6 @@
 package evidence
 
 import (
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/meshproof/meshproof/fixtures/record"
@@ -79,13 +77,34 @@ func (f Flow) RecordsAt(hop string) []Record {
 // Flows are the flows of one set of probes, and what the proxies' counters did meanwhile.
 type Flows struct {
 	List []Flow
-	// Counters are the movements of counters over the probes, by hop.
-	Counters map[string]CounterMovement
+	// Controls are the flows of what was sent on the same path and had to be served, before and after probes that had to be
+	// refused.
+	Controls []Flow
+	// Counters are the movements of counters over the probes.
+	Counters map[Counter]CounterMovement
 	// Gaps say, per hop, why its evidence cannot be complete, with the remedy: a proxy without an access log, a log that broke
 	// off. What is judged at such a hop is inconclusive.
 	Gaps map[string]Gap
 	// Judge is told of every judgement that a matcher makes of these flows.
 	Judge func(Judgement)
+}
+
+// Where returns the flows that choose is true of.
+func (f Flows) Where(choose func(Flow) bool) Flows {
+	var chosen []Flow
+	for _, flow := range f.List {
+		if choose(flow) {
+			chosen = append(chosen, flow)
+		}
+	}
+	f.List = chosen
+	return f
+}
+
+// OfControls returns the flows of the controls, to be judged themselves.
+func (f Flows) OfControls() Flows {
+	f.List, f.Controls = f.Controls, nil
+	return f
 }
 
 // Gap says why evidence is missing and what to do.
@@ -123,63 +142,4 @@ type Judgement struct {
 	Contrary []Flow
 	// Probes is how many flows were judged.
 	Probes int
-}
-
-// identity is the form of a probe's ID, as traffic.NewProbes makes it.
-var identity = regexp.MustCompile(`mp-[A-Za-z0-9]+-[0-9a-f]{12}-[0-9]+`)
-
-// join sorts lines and records to the probes that they are about. A line belongs to a probe when its path or its
-// User-Agent carries the probe's identity, or its request ID is the one that a line with the identity has.
-func join(results []traffic.Result, lines []Line, records []Record) []Flow {
-	flows := make([]Flow, len(results))
-	byID, byRequest := map[string]int{}, map[string]int{}
-	for index, result := range results {
-		flows[index] = Flow{Result: result}
-		byID[result.Probe.ID] = index
-	}
-	owner := func(texts ...string) int {
-		for _, text := range texts {
-			for _, id := range identity.FindAllString(text, -1) {
-				if index, found := byID[id]; found {
-					return index
-				}
-			}
-		}
-		return -1
-	}
-	var later []Line
-	for _, line := range lines {
-		index := owner(line.Path, line.UserAgent)
-		if index < 0 {
-			later = append(later, line)
-			continue
-		}
-		flows[index].Lines = append(flows[index].Lines, line)
-		if id := line.RequestID; id != "" {
-			byRequest[id] = index
-			if flows[index].RequestID == "" {
-				flows[index].RequestID = id
-			}
-		}
-	}
-	for _, line := range later {
-		if index, found := byRequest[line.RequestID]; found {
-			flows[index].Lines = append(flows[index].Lines, line)
-		}
-	}
-	for _, r := range records {
-		index := owner(r.Path, r.Header["User-Agent"])
-		if index < 0 {
-			if found, ok := byRequest[r.Header["X-Request-Id"]]; ok {
-				index = found
-			}
-		}
-		if index >= 0 {
-			flows[index].Records = append(flows[index].Records, r)
-		}
-	}
-	for index := range flows {
-		slices.SortStableFunc(flows[index].Lines, func(a, b Line) int { return a.Start.Compare(b.Start) })
-	}
-	return flows
 }

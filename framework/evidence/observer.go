@@ -37,6 +37,8 @@ type source struct {
 	access  *kube.Tail
 	app     *kube.Tail
 	formats []*accesslog.Format
+	// flush is how often the proxy writes its log.
+	flush time.Duration
 }
 
 // Observe starts following the pods of the hops as they are now, until ctx ends. A hop without a pod is an error.
@@ -96,12 +98,28 @@ func (o *Observer) ReadFormats(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the access-log format of proxy %s: %w", s.proxy, err)
 		}
+		info, err := s.proxy.ServerInfo(ctx)
+		if err != nil {
+			return err
+		}
+		s.flush = info.FileFlushInterval
 		s.formats = nil
 		if gap := s.takeFormats(sinks); gap != nil {
 			o.gaps[s.hop.Name] = *gap
 		}
 	}
 	return nil
+}
+
+// Patience is how long a record of a probe already sent is waited for: a proxy writes its log as often as it says, and the
+// line may miss one turn and needs its way through the API server.
+func (o *Observer) Patience() time.Duration {
+	const way = 2 * time.Second
+	slowest := time.Duration(0)
+	for _, s := range o.sources {
+		slowest = max(slowest, s.flush)
+	}
+	return 2*slowest + way
 }
 
 // needed are the operators without which an HTTP line can neither be joined nor judged; of those on one line, one is enough.
@@ -342,30 +360,4 @@ func waitAny(ctx context.Context, channels []<-chan struct{}) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// CounterMovement is how far a proxy's counter moved while probes were sent.
-type CounterMovement struct {
-	// Cluster and Counter name it, for example "outbound|9080||productpage..." and "upstream_rq_total".
-	Cluster, Counter string
-	// Before and After are summed over the hop's proxies; Known is false when no proxy publishes the counter after the probes.
-	Before, After float64
-	Known         bool
-}
-
-// Delta is how much it moved.
-func (m CounterMovement) Delta() float64 { return m.After - m.Before }
-
-// ReadCounter sums a cluster's counter over the proxies of a hop. Known is false when none of them publishes it.
-func (o *Observer) ReadCounter(ctx context.Context, hop, cluster, counter string) (value float64, known bool, err error) {
-	for _, proxy := range o.Proxies(hop) {
-		stats, err := proxy.Stats(ctx)
-		if err != nil {
-			return 0, false, err
-		}
-		if one, ok := stats.Cluster(cluster).Counter(counter); ok {
-			value, known = value+one, true
-		}
-	}
-	return value, known, nil
 }

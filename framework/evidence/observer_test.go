@@ -312,7 +312,7 @@ func TestObserveRefusesAHopWithoutARunningPod(t *testing.T) {
 }
 
 func TestCounterMovementDelta(t *testing.T) {
-	if got := (CounterMovement{Before: 3, After: 23}).Delta(); got != 20 {
+	if got := (CounterMovement{Before: Reading{Value: 3, Known: true}, After: Reading{Value: 23, Known: true}}).Delta(); got != 20 {
 		t.Errorf("delta %v, want 20", got)
 	}
 }

@@ -51,8 +51,10 @@ type flowMatcher struct {
 	// end is the witness, in a word or two.
 	end string
 	// logs are the hops whose access logs it rests on; a gap in one of them leaves every probe without evidence.
-	logs  []string
-	judge func(flows evidence.Flows, flow evidence.Flow) verdict
+	logs []string
+	// controls asks for controls that were served, without which a refusal proves nothing.
+	controls bool
+	judge    func(flows evidence.Flows, flow evidence.Flow) verdict
 	// whole, when set, judges the flows together, after each was judged true.
 	whole func(flows evidence.Flows) verdict
 	// made is the last judgement, for the failure message, which must not look again.
@@ -86,6 +88,12 @@ func (m *flowMatcher) Match(actual any) (bool, error) {
 // makes it unknown.
 func (m *flowMatcher) decide(flows evidence.Flows) evidence.Judgement {
 	judgement := evidence.Judgement{Statement: m.statement, End: m.end, Outcome: evidence.True, Probes: len(flows.List)}
+	if m.controls {
+		if failed, found := failedControl(flows); found {
+			judgement.Outcome, judgement.Cause, judgement.Detail, judgement.Remedy = failed.outcome, failed.cause, failed.detail, failed.remedy
+			return judgement
+		}
+	}
 	worst := verdict{}
 	for index, flow := range flows.List {
 		v := m.judgeOne(flows, flow)

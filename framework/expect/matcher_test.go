@@ -163,7 +163,7 @@ func TestInconclusiveFailsTheSpecWhicheverWayTheAssertionIsTurned(t *testing.T) 
 func TestWrongInputIsAnErrorAndNoJudgement(t *testing.T) {
 	for name, matcher := range map[string]types.GomegaMatcher{
 		"Answer": Answer(200), "PassThrough": PassThrough("gateway", "c"), "ArriveAt": ArriveAt("page", "gateway"), "Serve": Serve("page"),
-		"ComeAs": ComeAs("page", "spiffe://a"), "BeCounted": BeCounted("gateway"),
+		"ComeAs": ComeAs("page", "spiffe://a"), "BeCounted": BeCounted(requests), "BeRefused": BeRefused(pattern.RouteNotFound),
 	} {
 		told := 0
 		judge := func(evidence.Judgement) { told++ }
@@ -222,7 +222,7 @@ func TestFailureMessagesTellTheJudgementWithoutLookingAgain(t *testing.T) {
 func TestEveryJudgementNamesItsEnd(t *testing.T) {
 	ends := map[string]types.GomegaMatcher{
 		"client": Answer(200), "gateway log": PassThrough("gateway", "c"), "page sidecar log": ArriveAt("page", "gateway"), "page server": Serve("page"),
-		"peer certificate": ComeAs("page", "spiffe://a"), "gateway statistics": BeCounted("gateway"),
+		"peer certificate": ComeAs("page", "spiffe://a"), "gateway statistics": BeCounted(requests),
 	}
 	for end, matcher := range ends {
 		if got, _ := judgeOnce(t, matcher, evidence.Flows{List: answered(200)}); got.End != end {

@@ -104,32 +104,6 @@ func ComeAs(hop, identity string) types.GomegaMatcher {
 	}
 }
 
-// BeCounted is true when the counter of the hop's proxies that the probes were measured with moved by at least their
-// number: a counter has no identity, so it bounds from below, and equality is never asked. End: the proxy's statistics.
-func BeCounted(hop string) types.GomegaMatcher {
-	return &flowMatcher{
-		statement: fmt.Sprintf("the counter of %s moved by at least the number of probes", hop),
-		end:       hop + " statistics",
-		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
-		whole: func(flows evidence.Flows) verdict {
-			movement, measured := flows.Counters[hop]
-			if !measured {
-				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing),
-					detail: fmt.Sprintf("the check did not measure a counter of %s", hop), remedy: "name one in the Counters of its Measure"}
-			}
-			if !movement.Known {
-				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing),
-					detail: fmt.Sprintf("the proxies of %s publish no %s of cluster %s", hop, movement.Counter, movement.Cluster),
-					remedy: "annotate the pods with proxyStatsMatcher inclusionPrefixes: [cluster.outbound]"}
-			}
-			if movement.Delta() < float64(len(flows.List)) {
-				return contradicts(string(pattern.CounterDisagrees), "%s of %s moved by %.0f over %d probes", movement.Counter, movement.Cluster, movement.Delta(), len(flows.List))
-			}
-			return verdict{outcome: evidence.True, detail: fmt.Sprintf("%s +%.0f", movement.Counter, movement.Delta())}
-		},
-	}
-}
-
 func orNone(text string) string {
 	if text == "" {
 		return "no cluster"

@@ -2,7 +2,6 @@ package expect
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/onsi/gomega/types"
@@ -136,37 +135,4 @@ func TestComeAs(t *testing.T) {
 		"no record":                               {flows: come(), outcome: evidence.Unknown, cause: pattern.EvidenceMissing, detail: "has no record of the application page"},
 		"a gap":                                   {flows: come(), gaps: noLog("page"), outcome: evidence.Unknown, cause: pattern.EvidenceMissing},
 	})
-}
-
-func TestBeCounted(t *testing.T) {
-	counted := func(before, after float64, known bool) map[string]evidence.CounterMovement {
-		return map[string]evidence.CounterMovement{"gateway": {Cluster: cluster, Counter: "upstream_rq_total", Before: before, After: after, Known: known}}
-	}
-	for name, test := range map[string]struct {
-		counters map[string]evidence.CounterMovement
-		outcome  evidence.Outcome
-		cause    pattern.Cause
-		detail   string
-	}{
-		"exactly enough":  {counted(5, 8, true), evidence.True, "", "3 of 3 probes; upstream_rq_total +3"},
-		"more, by others": {counted(5, 10, true), evidence.True, "", "3 of 3 probes; upstream_rq_total +5"},
-		"too small":       {counted(5, 7, true), evidence.False, pattern.CounterDisagrees, "upstream_rq_total of " + cluster + " moved by 2 over 3 probes"},
-		"unknown to the proxies": {counted(0, 0, false), evidence.Unknown, pattern.EvidenceMissing,
-			"the proxies of gateway publish no upstream_rq_total of cluster " + cluster},
-		"not measured": {nil, evidence.Unknown, pattern.EvidenceMissing, "the check did not measure a counter of gateway"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, _ := judgeOnce(t, BeCounted("gateway"), evidence.Flows{List: answered(200, 200, 200), Counters: test.counters})
-			if got.Outcome != test.outcome || got.Cause != string(test.cause) || got.Detail != test.detail {
-				t.Errorf("%s, cause %q: %s\nwant %s, cause %q: %s", got.Outcome, got.Cause, got.Detail, test.outcome, test.cause, test.detail)
-			}
-			if (got.Outcome == evidence.Unknown) != (got.Remedy != "") {
-				t.Errorf("remedy %q", got.Remedy)
-			}
-		})
-	}
-	got, _ := judgeOnce(t, BeCounted("gateway"), evidence.Flows{List: answered(200), Counters: counted(0, 0, false)})
-	if !strings.Contains(got.Remedy, "proxyStatsMatcher") {
-		t.Errorf("remedy %q does not name the annotation", got.Remedy)
-	}
 }

@@ -47,7 +47,7 @@ func Expectations(objects []*unstructured.Unstructured, workloads []Workload) []
 			d.gateways(workload)
 		} else {
 			d.services(workload)
-			d.strict(workload)
+			d.peers(workload)
 		}
 	}
 	return d.result
@@ -133,17 +133,32 @@ func (d *derivation) endpoint(hop, cluster string) {
 	})
 }
 
-// strict: a namespace's PeerAuthentication of mode STRICT leaves no inbound filter chain that takes plain text.
-func (d *derivation) strict(w Workload) {
+// peers: what the PeerAuthentication that counts for the workload (its own before its namespace's) says of plain text must
+// show in its inbound listener.
+func (d *derivation) peers(w Workload) {
+	mode, own := "", false
 	d.each("PeerAuthentication", w.Namespace, func(object *unstructured.Unstructured) {
-		mode, _, _ := unstructured.NestedString(object.Object, "spec", "mtls", "mode")
-		if _, selective, _ := unstructured.NestedMap(object.Object, "spec", "selector"); selective || mode != "STRICT" {
-			return
+		selector, selective, _ := unstructured.NestedStringMap(object.Object, "spec", "selector", "matchLabels")
+		given, _, _ := unstructured.NestedString(object.Object, "spec", "mtls", "mode")
+		_, byPort, _ := unstructured.NestedMap(object.Object, "spec", "portLevelMtls")
+		switch {
+		case byPort:
+			// What is said by port is not derived.
+		case selective && labels.SelectorFromSet(selector).Matches(labels.Set(w.Labels)):
+			mode, own = given, true
+		case !selective && !own:
+			mode = given
 		}
-		d.add(w.Hop, "inbound takes mutual TLS only", func(s Snapshot) (bool, string) {
-			return takesOnlyTLS(s.Listeners)
-		})
 	})
+	switch mode {
+	case "STRICT":
+		d.add(w.Hop, "inbound takes mutual TLS only", func(s Snapshot) (bool, string) { return takesOnlyTLS(s.Listeners) })
+	case "PERMISSIVE", "DISABLE":
+		d.add(w.Hop, "inbound takes plain text", func(s Snapshot) (bool, string) {
+			only, _ := takesOnlyTLS(s.Listeners)
+			return !only, "only TLS is taken"
+		})
+	}
 }
 
 // inboundListener is the name of the listener that takes all inbound connections of a sidecar.

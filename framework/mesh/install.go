@@ -22,12 +22,15 @@ type Timeouts struct {
 	Ready time.Duration
 	// Settle is how long the proxies may take to hold what was applied.
 	Settle time.Duration
+	// Address is how long the cluster may take to give an object the value that the rest of the pattern needs, such as a load
+	// balancer its address.
+	Address time.Duration
 	// Gone is how long the namespaces may take from being deleted to being gone.
 	Gone time.Duration
 }
 
 // DefaultTimeouts are far above what was measured on two busy cores.
-var DefaultTimeouts = Timeouts{Ready: 120 * time.Second, Settle: 60 * time.Second, Gone: 90 * time.Second}
+var DefaultTimeouts = Timeouts{Ready: 120 * time.Second, Settle: 60 * time.Second, Address: 60 * time.Second, Gone: 90 * time.Second}
 
 // Install applies the objects: namespaces first, then configuration, and workloads last, so that no pod starts before the
 // rules that it must start with. It returns when the API server has them all.

@@ -73,6 +73,15 @@ func Render(manifests fs.FS, values map[string]string, optional ...string) ([]*u
 	return objects, refuseDuplicates(objects)
 }
 
+// RenderText reads one YAML text, with ${name} replaced by values; source names it in errors.
+func RenderText(source, text string, values map[string]string) ([]*unstructured.Unstructured, error) {
+	replaced, err := substitute(source, text, values, map[string]bool{})
+	if err != nil {
+		return nil, err
+	}
+	return kube.Decode(source, []byte(replaced))
+}
+
 func substitute(file, text string, values map[string]string, used map[string]bool) (string, error) {
 	var problem error
 	replaced := placeholder.ReplaceAllStringFunc(text, func(match string) string {

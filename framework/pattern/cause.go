@@ -23,6 +23,29 @@ const (
 	Repeated Cause = "repeated"
 	// CounterDisagrees: a proxy's counter moved by less than the probes that it is said to have carried.
 	CounterDisagrees Cause = "counter-disagrees"
+	// NotSpread: the probes were not spread over all that should share them.
+	NotSpread Cause = "not-spread"
+	// PlainText: a connection was not encrypted that must be.
+	PlainText Cause = "plain-text"
+
+	// RouteNotFound: a proxy refused a request that no route of it matches: status 404, flag NR.
+	RouteNotFound Cause = "route-not-found"
+	// NoFilterChain: a proxy closed a connection that no filter chain of it matches, such as plain text where it takes mutual
+	// TLS only: flag NR.
+	NoFilterChain Cause = "no-filter-chain"
+	// NotPublished: a router refused what no Route publishes: status 503 of its own.
+	NotPublished Cause = "not-published"
+
+	// NotRefused: what must be refused was answered.
+	NotRefused Cause = "not-refused"
+	// OtherRefusal: it was refused, for another cause than claimed.
+	OtherRefusal Cause = "other-refusal"
+	// Reached: what was refused had reached the far side all the same.
+	Reached Cause = "reached"
+	// ControlFailed: what must be served on the same path was not, so that the refusal proves nothing; the claim is
+	// inconclusive.
+	ControlFailed Cause = "control-failed"
+
 	// EvidenceMissing: an end that must have recorded the probe has no record of it; the claim is inconclusive.
 	EvidenceMissing Cause = "evidence-missing"
 	// Environment: the cluster or the network did not do what a check needs before it can judge.
@@ -31,5 +54,8 @@ const (
 
 // Causes are all of them.
 func Causes() []Cause {
-	return []Cause{NotAnswered, WrongStatus, WrongContent, Bypassed, WrongCluster, WrongPeer, WrongIdentity, Repeated, CounterDisagrees, EvidenceMissing, Environment}
+	return []Cause{
+		NotAnswered, WrongStatus, WrongContent, Bypassed, WrongCluster, WrongPeer, WrongIdentity, Repeated, CounterDisagrees, NotSpread, PlainText,
+		RouteNotFound, NoFilterChain, NotPublished, NotRefused, OtherRefusal, Reached, ControlFailed, EvidenceMissing, Environment,
+	}
 }

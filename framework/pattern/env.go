@@ -23,6 +23,14 @@ type Env struct {
 	TrustDomain string
 	// Client sends probes from the run's vantage point.
 	Client traffic.Client
+	// Vantage finds the client of one of the pattern's agents, by name.
+	Vantage func(ctx context.Context, agent string) (traffic.Client, error)
+	// Configuration changes what is installed.
+	Configuration Configuration
+	// Unmet says, by name of a requirement that the cluster does not meet, why.
+	Unmet map[string]string
+	// RouterCA are the certificate authorities of the cluster's router, in PEM; empty when it has none of its own.
+	RouterCA string
 	// Observer follows the logs of the pattern's hops.
 	Observer *evidence.Observer
 	// Installed is when the workloads had become ready.
@@ -31,6 +39,20 @@ type Env struct {
 	mu     sync.Mutex
 	claims map[string]*Outcome
 	used   map[string]bool
+}
+
+// Configuration changes what a pattern has installed, for a check that needs two states of it.
+type Configuration interface {
+	// Apply adds or changes objects, as YAML with ${name} for parameters, and returns when the proxies hold the result.
+	Apply(ctx context.Context, manifests string) error
+	// Restore brings back what was installed, and returns when the proxies hold that.
+	Restore(ctx context.Context) error
+}
+
+// Meets tells whether the cluster meets a requirement of the pattern.
+func (e *Env) Meets(requirement string) bool {
+	_, unmet := e.Unmet[requirement]
+	return !unmet
 }
 
 // Outcome is what the specs have found out about one claim.
@@ -43,19 +65,8 @@ type Outcome struct {
 	Sample *evidence.Flow
 }
 
-// Timeouts of the judging, which scale nothing: they bound waits for things that take milliseconds.
-const (
-	// ControlTimeout is how long the positive control may take to succeed three times in a row.
-	ControlTimeout = 20 * time.Second
-	// ControlPeriod is the time between two tries of the control.
-	ControlPeriod = 50 * time.Millisecond
-	// counterPeriod is the time between two looks at counters that lag.
-	counterPeriod = 200 * time.Millisecond
-	// ControlSuccesses is how many successes in a row start the judging.
-	ControlSuccesses = 3
-	// EvidenceTimeout is how long the evidence of a probe may take to arrive: older proxies flush their log every 10 s.
-	EvidenceTimeout = 20 * time.Second
-)
+// disruptivePriority puts disruptive claims behind all others, whose priority is 0.
+const disruptivePriority = -1
 
 // claimLabel prefixes the Ginkgo label that ties a spec to its claim.
 const claimLabel = "claim:"
@@ -74,7 +85,11 @@ func (e *Env) Claim(alias string) []any {
 		panic(fmt.Sprintf("claim %s of pattern %s has two specs", alias, e.Pattern.Name))
 	}
 	e.used[alias] = true
-	return []any{ginkgo.Label(claimLabel+alias, alias)}
+	decorators := []any{ginkgo.Label(claimLabel+alias, alias)}
+	if claim.Disruptive {
+		decorators = append(decorators, ginkgo.SpecPriority(disruptivePriority))
+	}
+	return decorators
 }
 
 // Unproven returns the aliases of claims that no spec has taken.
@@ -152,127 +167,4 @@ func (e *Env) abort(alias, what string, err error) {
 		})
 	})
 	ginkgo.Fail(what + ": " + err.Error())
-}
-
-// Measure says what is sent and which evidence is waited for.
-type Measure struct {
-	Request traffic.Request
-	// Count is how many probes the claim is judged over.
-	Count int
-	// Witnesses are the records that every probe must leave.
-	Witnesses []evidence.Witness
-	// Counters are read before and after the probes, at these hops.
-	Counters []Counter
-}
-
-// Counter is a statistic of one cluster at a hop's proxies.
-type Counter struct{ Hop, Cluster, Name string }
-
-// Probe waits until the positive control, the same request, has succeeded three times in a row, then sends the probes,
-// and gathers what every hop recorded about them. It fails the spec when the vantage point itself does not work.
-func (e *Env) Probe(ctx context.Context, measure Measure) evidence.Flows {
-	ginkgo.GinkgoHelper()
-	alias := AliasOf(ginkgo.CurrentSpecReport().Labels())
-	e.control(ctx, alias, measure.Request)
-	before, err := e.readCounters(ctx, measure.Counters)
-	if err != nil {
-		e.abort(alias, "the proxies' statistics can be read", err)
-	}
-	mark := e.Observer.Mark()
-	results, err := traffic.Send(ctx, e.Client, traffic.NewProbes(measure.Request, alias, measure.Count))
-	if err != nil {
-		e.abort(alias, "the vantage point can send probes", err)
-	}
-	flows, err := e.Observer.Collect(ctx, results, mark, measure.Witnesses, EvidenceTimeout)
-	if err != nil {
-		e.abort(alias, "the evidence can be gathered", err)
-	}
-	if flows.Counters, err = e.awaitCounters(ctx, measure, before); err != nil {
-		e.abort(alias, "the proxies' statistics can be read", err)
-	}
-	flows.Judge = func(judgement evidence.Judgement) {
-		e.change(alias, func(o *Outcome) { o.Judgements = append(o.Judgements, judgement) })
-	}
-	if len(flows.List) > 0 {
-		e.change(alias, func(o *Outcome) { o.Sample = &flows.List[0] })
-	}
-	return flows
-}
-
-// control sends the request until it was answered 200 three times in a row. It is not judged: it says from when on judging
-// is fair. When it does not succeed in time, judging goes on all the same, and shows why.
-func (e *Env) control(ctx context.Context, alias string, request traffic.Request) {
-	ctx, cancel := context.WithTimeout(ctx, ControlTimeout)
-	defer cancel()
-	ticker := time.NewTicker(ControlPeriod)
-	defer ticker.Stop()
-	row := 0
-	first, started := time.Time{}, time.Now()
-	for {
-		result, err := e.Client.Do(ctx, traffic.NewProbes(request, "control", 1)[0])
-		if err == nil && result.Err == "" && result.Status == 200 {
-			if row++; row == 1 {
-				first = result.StartedAt
-			}
-			if row == ControlSuccesses {
-				after := max(0, first.Sub(started))
-				e.change(alias, func(o *Outcome) { o.TrueAfter = &after })
-				return
-			}
-			continue
-		}
-		row = 0
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-type reading struct {
-	value float64
-	known bool
-}
-
-func (e *Env) readCounters(ctx context.Context, counters []Counter) ([]reading, error) {
-	readings := make([]reading, len(counters))
-	for index, counter := range counters {
-		value, known, err := e.Observer.ReadCounter(ctx, counter.Hop, counter.Cluster, counter.Name)
-		if err != nil {
-			return nil, err
-		}
-		readings[index] = reading{value, known}
-	}
-	return readings, nil
-}
-
-// awaitCounters reads the counters again. A proxy's workers merge their counters into what it publishes every few seconds,
-// so a counter that lags behind the probes is waited for, as evidence of probes already sent.
-func (e *Env) awaitCounters(ctx context.Context, measure Measure, before []reading) (map[string]evidence.CounterMovement, error) {
-	movements := map[string]evidence.CounterMovement{}
-	ctx, cancel := context.WithTimeout(ctx, EvidenceTimeout)
-	defer cancel()
-	ticker := time.NewTicker(counterPeriod)
-	defer ticker.Stop()
-	for {
-		after, err := e.readCounters(context.WithoutCancel(ctx), measure.Counters)
-		if err != nil {
-			return nil, err
-		}
-		enough := true
-		for index, counter := range measure.Counters {
-			movement := evidence.CounterMovement{Cluster: counter.Cluster, Counter: counter.Name, Before: before[index].value, After: after[index].value, Known: after[index].known}
-			movements[counter.Hop] = movement
-			enough = enough && movement.Known && movement.Delta() >= float64(measure.Count)
-		}
-		if enough {
-			return movements, nil
-		}
-		select {
-		case <-ctx.Done():
-			return movements, nil
-		case <-ticker.C:
-		}
-	}
 }

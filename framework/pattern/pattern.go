@@ -22,8 +22,10 @@ type Pattern struct {
 	Manifests fs.FS
 	// Hops are the workloads whose evidence the claims use.
 	Hops []Hop
-	// Agent is the vantage point in the cluster.
-	Agent Agent
+	// Agents are the vantage points in the cluster; the first is where probes start when the runner cannot reach the path.
+	Agents []Agent
+	// Requirements are what a claim or an object may need of a cluster that not every cluster has.
+	Requirements []Requirement
 	// Claims are what the pattern promises; every one has a spec.
 	Claims []Claim
 	// Deviations say, one line each, where the manifests differ from the pattern's source, and why.
@@ -39,7 +41,32 @@ type Parameter struct {
 	Namespace bool
 	// Fixture, when set, names the program under fixtures/ whose image is the value.
 	Fixture string
+	// Observed, when set, says where the cluster tells the value, unless the user gives one; Default then is what a plan
+	// shows, and what is used where the requirement of the object is not met.
+	Observed *Observed
 }
+
+// Observed is a value that the cluster decides, such as a Route's host or a load balancer's address: once the object is
+// applied, the value is waited for, and then all objects that use it are applied.
+type Observed struct {
+	// APIVersion, Kind and Name are the object's, Namespace the name of the parameter that holds its namespace.
+	APIVersion, Kind, Namespace, Name string
+	// Path are the fields that lead to the value; one that is a number chooses in a list.
+	Path []string
+}
+
+// Requirement is something that not every cluster has: an API kind.
+type Requirement struct {
+	// Name is how claims, and objects by the annotation meshproof.dev/requires, refer to it.
+	Name string
+	// APIVersion and Kind must be served.
+	APIVersion, Kind string
+	// Without says what is left out on a cluster that does not meet it.
+	Without string
+}
+
+// RequiresAnnotation names, on an object of the manifests, the requirement without which it is left out.
+const RequiresAnnotation = "meshproof.dev/requires"
 
 // Kind of a hop.
 type Kind string
@@ -68,8 +95,8 @@ type Hop struct {
 	Container string
 }
 
-// Agent finds the pod of a fixture agent: the vantage point of runs whose runner cannot reach the cluster's addresses.
-type Agent struct{ Namespace, Selector string }
+// Agent finds the pod of a fixture agent. Namespace is the name of the parameter that holds its namespace.
+type Agent struct{ Name, Namespace, Selector string }
 
 // Claim is one sentence that must be true on the wire.
 type Claim struct {
@@ -79,6 +106,10 @@ type Claim struct {
 	Text string
 	// Ends are the independent witnesses, at least two.
 	Ends []string
+	// Requires names the requirements without which the claim is skipped.
+	Requires []string
+	// Disruptive claims break what their neighbours measure: they run last, and restore what they change.
+	Disruptive bool
 }
 
 // ID is the claim's identity, for example "basic-gateway/page-is-complete".
@@ -102,6 +133,24 @@ func (p Pattern) Hop(name string) (Hop, bool) {
 		return Hop{}, false
 	}
 	return p.Hops[index], true
+}
+
+// Agent finds an agent by name.
+func (p Pattern) Agent(name string) (Agent, bool) {
+	index := slices.IndexFunc(p.Agents, func(a Agent) bool { return a.Name == name })
+	if index < 0 {
+		return Agent{}, false
+	}
+	return p.Agents[index], true
+}
+
+// Requirement finds a requirement by name.
+func (p Pattern) Requirement(name string) (Requirement, bool) {
+	index := slices.IndexFunc(p.Requirements, func(r Requirement) bool { return r.Name == name })
+	if index < 0 {
+		return Requirement{}, false
+	}
+	return p.Requirements[index], true
 }
 
 // letters are what an alias is made of.
@@ -136,6 +185,18 @@ func (p Pattern) Validate() error {
 	parameters := map[string]Parameter{}
 	for _, parameter := range p.Parameters {
 		parameters[parameter.Name] = parameter
+	}
+	for _, claim := range p.Claims {
+		for _, name := range claim.Requires {
+			if _, found := p.Requirement(name); !found {
+				note("claim %s requires %q, which the pattern does not declare", claim.Alias, name)
+			}
+		}
+	}
+	for _, agent := range p.Agents {
+		if parameter, found := parameters[agent.Namespace]; !found || !parameter.Namespace {
+			note("agent %s: %q is not a namespace parameter", agent.Name, agent.Namespace)
+		}
 	}
 	for _, hop := range p.Hops {
 		if parameter, found := parameters[hop.Namespace]; !found || !parameter.Namespace {

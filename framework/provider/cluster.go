@@ -128,6 +128,21 @@ func (c *Cluster) Identify(ctx context.Context, client *kube.Client, revision st
 	return identity, err
 }
 
+// The ConfigMap in which OpenShift publishes the certificate authorities of its router to everybody who is logged in.
+const routerCANamespace, routerCAName, routerCAKey = "openshift-config-managed", "default-ingress-cert", "ca-bundle.crt"
+
+// RouterCA returns the certificate authorities of the cluster's router, in PEM; empty when the cluster publishes none.
+func RouterCA(ctx context.Context, client *kube.Client) (string, error) {
+	published, err := client.Typed.CoreV1().ConfigMaps(routerCANamespace).Get(ctx, routerCAName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the router's certificate authorities: %w", err)
+	}
+	return published.Data[routerCAKey], nil
+}
+
 func serverOf(config *rest.Config) string {
 	parsed, err := url.Parse(config.Host)
 	if err != nil || parsed.Host == "" {

@@ -17,6 +17,7 @@ import (
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/framework/provider"
 	"github.com/meshproof/meshproof/framework/traffic"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
@@ -32,13 +33,9 @@ type installation struct {
 
 func (i *installation) run(ctx context.Context) error {
 	c := i.child
-	var err error
-	if i.objects, err = Objects(c.pattern, c.job); err != nil {
-		return fmt.Errorf("render: %w", err)
-	}
 	started, applied := time.Now(), time.Time{}
-	err = c.phase("install", func() (string, error) {
-		if err := mesh.Install(ctx, i.client, i.objects); err != nil {
+	err := c.phase("install", func() (string, error) {
+		if err := i.apply(ctx); err != nil {
 			return "", err
 		}
 		applied = time.Now()
@@ -61,6 +58,38 @@ func (i *installation) run(ctx context.Context) error {
 	return nil
 }
 
+// apply puts the objects on the cluster: first those whose parameters are known, and then, with what the cluster has told
+// meanwhile, the rest.
+func (i *installation) apply(ctx context.Context) error {
+	c := i.child
+	stages, err := firstStage(c.pattern, c.job)
+	if err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	if err := mesh.Install(ctx, i.client, stages.first); err != nil {
+		return err
+	}
+	for _, parameter := range c.pattern.Parameters {
+		source, observed := stages.observed[parameter.Name]
+		if !observed {
+			continue
+		}
+		value, err := observe(ctx, i.client, source, parameter.Observed.Path, c.job.Options.Timeouts.Address)
+		if err != nil {
+			return fmt.Errorf("find out %s (%s): %w", parameter.Name, parameter.Description, err)
+		}
+		c.job.Values[parameter.Name] = value
+	}
+	if i.objects, err = Objects(c.pattern, c.job); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	if len(stages.observed) == 0 {
+		return nil
+	}
+	c.emit(v1.Event{Type: v1.ParametersKnown, Pattern: &v1.Pattern{Name: c.pattern.Name, Parameters: c.job.Values}})
+	return mesh.Install(ctx, i.client, mesh.Difference(stages.first, i.objects))
+}
+
 // settle waits for the proxies, and makes what the specs work with.
 func (i *installation) settle(ctx context.Context, since, applied time.Time) (string, error) {
 	c := i.child
@@ -81,6 +110,11 @@ func (i *installation) settle(ctx context.Context, since, applied time.Time) (st
 		return "", err
 	}
 	c.env.Observer = observer
+	c.env.Configuration = &configuration{install: i, now: i.objects}
+	c.env.Unmet, c.env.Vantage = c.job.Unmet, i.agent
+	if c.env.RouterCA, err = provider.RouterCA(ctx, i.client); err != nil {
+		return "", err
+	}
 	if c.env.Client, err = i.vantagePoint(ctx); err != nil {
 		return "", err
 	}
@@ -151,14 +185,26 @@ func (i *installation) vantagePoint(ctx context.Context) (traffic.Client, error)
 	if c.job.Client == "runner" {
 		return traffic.Runner{}, nil
 	}
-	agent := c.pattern.Agent
+	if len(c.pattern.Agents) == 0 {
+		return nil, fmt.Errorf("pattern %s has no agent to send from: choose the runner with --client", c.pattern.Name)
+	}
+	return i.agent(ctx, c.pattern.Agents[0].Name)
+}
+
+// agent is the vantage point in one of the pattern's agents.
+func (i *installation) agent(ctx context.Context, name string) (traffic.Client, error) {
+	c := i.child
+	agent, found := c.pattern.Agent(name)
+	if !found {
+		return nil, fmt.Errorf("pattern %s has no agent %q", c.pattern.Name, name)
+	}
 	namespace := c.job.Values[agent.Namespace]
-	pods, err := i.client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: agent.Selector})
+	pods, err := i.client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: agent.Selector, FieldSelector: "status.phase=Running"})
 	if err != nil {
-		return nil, fmt.Errorf("find the vantage point: %w", err)
+		return nil, fmt.Errorf("find the vantage point %s: %w", name, err)
 	}
 	if len(pods.Items) == 0 {
-		return nil, fmt.Errorf("no pod has the labels %s in namespace %s, where probes should start", agent.Selector, namespace)
+		return nil, fmt.Errorf("no running pod has the labels %s in namespace %s, where probes should start", agent.Selector, namespace)
 	}
 	address, err := i.client.Forward(i.life, namespace, pods.Items[0].Name, traffic.AgentPort)
 	if err != nil {

@@ -1,27 +1,160 @@
 package run
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
 )
 
-// Objects renders what a job installs: the pattern's manifests with the overlay, marked as the run's own. Objects outside
-// the run's namespaces are refused.
+// Objects renders what a job installs: the pattern's manifests with the overlay, marked as the run's own. Objects that
+// require what the cluster does not have are left out; objects outside the run's namespaces are refused.
 func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
 	objects, err := mesh.Render(p.Manifests, job.Values)
 	if err != nil {
 		return nil, err
 	}
-	if job.Options.Overlay != "" {
-		if objects, err = mesh.Overlay(objects, job.Options.Overlay, job.Values); err != nil {
+	for _, overlay := range []string{job.Options.Overlay, job.Mutation} {
+		if overlay == "" {
+			continue
+		}
+		if objects, err = mesh.Overlay(objects, overlay, job.Values); err != nil {
 			return nil, err
 		}
 	}
 	if err := mesh.CheckNamespaces(objects, p.Namespaces(job.Values)); err != nil {
 		return nil, err
 	}
+	if objects, err = required(p, job, objects); err != nil {
+		return nil, err
+	}
 	mesh.Mark(objects, job.RunID, p.Name, job.Revision)
 	return objects, nil
+}
+
+// required leaves out the objects whose requirement the cluster does not meet.
+func required(p pattern.Pattern, job Job, objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+	var kept []*unstructured.Unstructured
+	for _, object := range objects {
+		name, requires := object.GetAnnotations()[pattern.RequiresAnnotation]
+		if requires {
+			if _, known := p.Requirement(name); !known {
+				return nil, fmt.Errorf("%s %s requires %q, which the pattern does not declare", object.GetKind(), object.GetName(), name)
+			}
+		}
+		if _, unmet := job.Unmet[name]; !requires || !unmet {
+			kept = append(kept, object)
+		}
+	}
+	return kept, nil
+}
+
+// notYetKnown stands for a value that the cluster has not told yet.
+func notYetKnown(parameter string) string {
+	return "not-yet-known-" + strings.ReplaceAll(parameter, "_", "-")
+}
+
+// stages are the objects of an install whose parameters are not all known beforehand.
+type stages struct {
+	// First are the objects that need no such value; in the object that a value is observed from, fields that hold it are
+	// left out.
+	first []*unstructured.Unstructured
+	// Observed are the parameters to be observed, with their objects.
+	observed map[string]*unstructured.Unstructured
+}
+
+// firstStage renders the job with what is known of its parameters.
+func firstStage(p pattern.Pattern, job Job) (stages, error) {
+	unknown := map[string]string{}
+	job.Values = maps.Clone(job.Values)
+	for _, parameter := range p.Parameters {
+		if parameter.Observed != nil && job.Options.Set[parameter.Name] == "" {
+			unknown[parameter.Name] = notYetKnown(parameter.Name)
+		}
+	}
+	planned := maps.Clone(job.Values)
+	maps.Copy(job.Values, unknown)
+	objects, err := Objects(p, job)
+	if err != nil {
+		return stages{}, err
+	}
+	result := stages{observed: map[string]*unstructured.Unstructured{}}
+	var dropped bool
+	for _, parameter := range p.Parameters {
+		if unknown[parameter.Name] == "" {
+			continue
+		}
+		from := *parameter.Observed
+		index := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool {
+			return o.GetAPIVersion() == from.APIVersion && o.GetKind() == from.Kind && o.GetNamespace() == job.Values[from.Namespace] && o.GetName() == from.Name
+		})
+		if index < 0 {
+			job.Values[parameter.Name], dropped = planned[parameter.Name], true
+			continue
+		}
+		result.observed[parameter.Name] = objects[index]
+	}
+	if dropped {
+		if objects, err = Objects(p, job); err != nil {
+			return stages{}, err
+		}
+	}
+	for name, source := range result.observed {
+		index := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return sameObject(o, source) })
+		objects[index].Object = without(objects[index].Object, notYetKnown(name)).(map[string]any)
+		result.observed[name] = objects[index]
+	}
+	for _, object := range objects {
+		if !mentions(object, unknown) {
+			result.first = append(result.first, object)
+		}
+	}
+	return result, nil
+}
+
+func sameObject(a, b *unstructured.Unstructured) bool {
+	return a.GroupVersionKind().GroupKind() == b.GroupVersionKind().GroupKind() && a.GetNamespace() == b.GetNamespace() && a.GetName() == b.GetName()
+}
+
+// without returns the value without the fields that hold exactly this text.
+func without(value any, text string) any {
+	switch v := value.(type) {
+	case map[string]any:
+		kept := map[string]any{}
+		for key, field := range v {
+			if field != text {
+				kept[key] = without(field, text)
+			}
+		}
+		return kept
+	case []any:
+		var kept []any
+		for _, entry := range v {
+			if entry != text {
+				kept = append(kept, without(entry, text))
+			}
+		}
+		return kept
+	}
+	return value
+}
+
+// mentions tells whether one of the values occurs anywhere in the object.
+func mentions(object *unstructured.Unstructured, values map[string]string) bool {
+	data, err := json.Marshal(object.Object)
+	if err != nil {
+		return false // it was made of YAML, so it can be written
+	}
+	for _, value := range values {
+		if strings.Contains(string(data), value) {
+			return true
+		}
+	}
+	return false
 }

@@ -4,6 +4,7 @@ package run
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,11 @@ type Job struct {
 	Client string `json:"client"`
 	// Results is the pattern's folder of the results.
 	Results string `json:"results"`
+	// Unmet says why the cluster does not meet a requirement, by its name; Skipped says why a claim is not run, by alias.
+	Unmet   map[string]string `json:"unmet,omitempty"`
+	Skipped map[string]string `json:"skipped,omitempty"`
+	// Mutation is a file of patches that is applied after the user's overlay: a mutant.
+	Mutation string `json:"mutation,omitempty"`
 }
 
 // Plan is a run that was checked, and has touched nothing yet.
@@ -173,10 +179,19 @@ func aliases(patterns []pattern.Pattern) []string {
 // seed is the pattern's part of the report before anything was judged.
 func seed(p pattern.Pattern, job Job) v1.Pattern {
 	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Parameters: job.Values, Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
+	for _, name := range slices.Sorted(maps.Keys(job.Unmet)) {
+		seeded.Deviations = append(seeded.Deviations, job.Unmet[name])
+	}
 	for _, claim := range p.Claims {
-		if slices.Contains(job.Claims, claim.Alias) {
-			seeded.Claims = append(seeded.Claims, v1.Claim{ID: p.ID(claim), Alias: claim.Alias, Text: claim.Text, Ends: claim.Ends})
+		why, skipped := job.Skipped[claim.Alias]
+		if !skipped && !slices.Contains(job.Claims, claim.Alias) {
+			continue
 		}
+		seededClaim := v1.Claim{ID: p.ID(claim), Alias: claim.Alias, Text: claim.Text, Ends: claim.Ends}
+		if skipped {
+			seededClaim.Verdict, seededClaim.Reason = v1.Skipped, why
+		}
+		seeded.Claims = append(seeded.Claims, seededClaim)
 	}
 	return seeded
 }

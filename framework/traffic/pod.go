@@ -37,7 +37,7 @@ func (p *Pod) Do(ctx context.Context, probe Probe) (Result, error) {
 		return Result{Probe: probe}, err
 	}
 	body, err := json.Marshal(wire.ProbeRequest{
-		Method: probe.Method(), URL: target, Host: probe.Request.Host, Headers: probe.Headers(), Body: probe.Request.Body,
+		Method: probe.Method(), URL: target, Host: probe.Request.Host, Headers: probe.Headers(), Body: probe.Request.Body, RootCAs: probe.Request.RootCAs,
 		TimeoutMilliseconds: probe.Timeout().Milliseconds(), NewConnection: true,
 	})
 	if err != nil {
@@ -68,7 +68,7 @@ func (p *Pod) Do(ctx context.Context, probe Probe) (Result, error) {
 	}
 	return Result{
 		Probe: probe, Status: seen.Status, Header: seen.Headers, Body: seen.Body, Truncated: seen.Truncated, Err: seen.Error,
-		LocalAddress: seen.LocalAddress, RemoteAddress: seen.RemoteAddress, StartedAt: seen.StartedAt,
+		LocalAddress: seen.LocalAddress, RemoteAddress: seen.RemoteAddress, TLS: seen.TLS, StartedAt: seen.StartedAt,
 		Duration: time.Duration(seen.Milliseconds * float64(time.Millisecond)),
 	}, nil
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/meshproof/meshproof/fixtures/agent/wire"
 )
 
 // Request is an HTTP request that can be sent any number of times, each time as a probe of its own.
@@ -22,6 +24,9 @@ type Request struct {
 	Host   string
 	Header map[string]string
 	Body   string
+	// RootCAs are the certificate authorities that an https server's certificate is checked against, in PEM; empty means the
+	// system's.
+	RootCAs string
 	// Timeout bounds one probe; zero means DefaultTimeout.
 	Timeout time.Duration
 }
@@ -48,8 +53,10 @@ type Result struct {
 	Err string
 	// LocalAddress and RemoteAddress are the ends of the client's connection, as the client sees them.
 	LocalAddress, RemoteAddress string
-	StartedAt                   time.Time
-	Duration                    time.Duration
+	// TLS is what the client saw of the handshake; nil without one that succeeded.
+	TLS       *wire.TLS
+	StartedAt time.Time
+	Duration  time.Duration
 }
 
 // Client sends probes from one vantage point.

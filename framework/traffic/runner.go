@@ -2,12 +2,16 @@ package traffic
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"time"
+
+	"github.com/meshproof/meshproof/fixtures/agent/wire"
 )
 
 // bodyLimit bounds how much of an answer is kept, in bytes.
@@ -40,6 +44,13 @@ func (Runner) Do(ctx context.Context, probe Probe) (Result, error) {
 	}
 	request.Host = probe.Request.Host
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	if probe.Request.RootCAs != "" {
+		authorities := x509.NewCertPool()
+		if !authorities.AppendCertsFromPEM([]byte(probe.Request.RootCAs)) {
+			return result, fmt.Errorf("the certificate authorities of probe %s hold no certificate in PEM", probe.ID)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}
+	}
 	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(request)
 	result.Duration = time.Since(result.StartedAt)
@@ -48,6 +59,7 @@ func (Runner) Do(ctx context.Context, probe Probe) (Result, error) {
 		return result, nil
 	}
 	defer response.Body.Close()
+	result.TLS = wire.DescribeTLS(response.TLS)
 	result.Status, result.Header = response.StatusCode, response.Header
 	body, err := io.ReadAll(io.LimitReader(response.Body, bodyLimit+1))
 	result.Duration = time.Since(result.StartedAt)

@@ -12,6 +12,8 @@ const (
 	ClusterIdentified EventType = "cluster-identified"
 	// PatternSeeded carries Pattern with every selected claim, none of which has a verdict yet.
 	PatternSeeded EventType = "pattern-seeded"
+	// ParametersKnown carries Pattern with Parameters, those that the cluster had to tell included.
+	ParametersKnown EventType = "parameters-known"
 	// PhaseStarted and PhaseFinished carry Phase; without a PatternName it is a phase of the run.
 	PhaseStarted  EventType = "phase-started"
 	PhaseFinished EventType = "phase-finished"

@@ -58,6 +58,10 @@ func (f *folding) apply(e Event) {
 		f.applyRun(e)
 	case PatternSeeded:
 		f.seed(e)
+	case ParametersKnown:
+		if p := f.patternOf(e); p != nil && e.Pattern != nil {
+			p.pattern.Parameters = e.Pattern.Parameters
+		}
 	case PhaseStarted, PhaseFinished:
 		f.applyPhase(e)
 	case Converged:

@@ -2,7 +2,7 @@ package envoy
 
 import "strings"
 
-// Scope is one cluster's or listener's part of the statistics. Names are Envoy's own,
+// Scope is the part of the statistics of one cluster, listener or HTTP connection manager. Names are Envoy's own,
 // without the scope: "upstream_cx_total", "downstream_cx_total".
 type Scope struct {
 	stats  Stats
@@ -48,6 +48,14 @@ func (s Stats) Listener(address string) Scope {
 	return Scope{stats: s, prefix: prefix, places: []place{
 		{prefix, bothLabels("listener_address", strings.ReplaceAll(address, ":", "_"), address)},
 	}}
+}
+
+// HTTP returns the statistics of the HTTP connection managers with one stat_prefix, for
+// example "inbound_0.0.0.0_9080".
+func (s Stats) HTTP(statPrefix string) Scope {
+	const prefix = "envoy_http_"
+	name := strings.TrimSuffix(statPrefix, ";")
+	return Scope{stats: s, prefix: prefix, places: []place{{prefix, bothLabels("http_conn_manager_prefix", name, name+";")}}}
 }
 
 // Counter returns a counter of the scope. False when the proxy publishes none of this

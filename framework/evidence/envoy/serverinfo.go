@@ -22,7 +22,12 @@ type ServerInfo struct {
 	NodeCluster     string
 	// Concurrency is the number of worker threads; 0 if the proxy does not say.
 	Concurrency uint32
+	// FileFlushInterval is how often it writes its access logs.
+	FileFlushInterval time.Duration
 }
+
+// defaultFlushInterval is Envoy's own, of a proxy that does not say.
+const defaultFlushInterval = 10 * time.Second
 
 // ParseServerInfo reads the answer to /server_info. An answer without a version is an
 // error. Command line and node metadata are not kept.
@@ -33,7 +38,8 @@ func ParseServerInfo(r io.Reader) (ServerInfo, error) {
 		Uptime  seconds `json:"uptime_current_epoch"`
 		All     seconds `json:"uptime_all_epochs"`
 		Options struct {
-			Concurrency count `json:"concurrency"`
+			Concurrency count   `json:"concurrency"`
+			Flush       seconds `json:"file_flush_interval"`
 		} `json:"command_line_options"`
 		Node struct {
 			ID      string `json:"id"`
@@ -49,6 +55,9 @@ func ParseServerInfo(r io.Reader) (ServerInfo, error) {
 	if answer.State == "" {
 		answer.State = "LIVE" // protobuf omits an enumeration's first value
 	}
+	if answer.Options.Flush == 0 {
+		answer.Options.Flush = seconds(defaultFlushInterval)
+	}
 	return ServerInfo{
 		Version:         answer.Version,
 		State:           answer.State,
@@ -57,6 +66,8 @@ func ParseServerInfo(r io.Reader) (ServerInfo, error) {
 		NodeID:          answer.Node.ID,
 		NodeCluster:     answer.Node.Cluster,
 		Concurrency:     uint32(answer.Options.Concurrency),
+
+		FileFlushInterval: time.Duration(answer.Options.Flush),
 	}, nil
 }
 

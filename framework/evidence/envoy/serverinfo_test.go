@@ -15,13 +15,14 @@ func TestParseServerInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ServerInfo{
-		Version:         "9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL",
-		State:           "LIVE",
-		Uptime:          12 * time.Second,
-		UptimeAllEpochs: 12 * time.Second,
-		NodeID:          "sidecar~10.244.0.22~ratings-v2-5f8c.bookinfo~bookinfo.svc.cluster.local",
-		NodeCluster:     "ratings.bookinfo",
-		Concurrency:     2,
+		Version:           "9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL",
+		State:             "LIVE",
+		Uptime:            12 * time.Second,
+		UptimeAllEpochs:   12 * time.Second,
+		NodeID:            "sidecar~10.244.0.22~ratings-v2-5f8c.bookinfo~bookinfo.svc.cluster.local",
+		NodeCluster:       "ratings.bookinfo",
+		Concurrency:       2,
+		FileFlushInterval: 100 * time.Millisecond,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("ServerInfo (-want +got):\n%s", diff)

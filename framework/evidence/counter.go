@@ -1,0 +1,61 @@
+package evidence
+
+import (
+	"context"
+
+	"github.com/meshproof/meshproof/framework/evidence/envoy"
+)
+
+// Counter names a statistic of a hop's proxies, with Envoy's own name for it, for example upstream_rq_total. It is of one
+// cluster, of one listener by its address, or of the HTTP connections with one prefix; one of the three is set.
+type Counter struct{ Hop, Cluster, Listener, HTTP, Name string }
+
+// Scope is what the counter is of.
+func (c Counter) Scope() string { return c.Cluster + c.Listener + c.HTTP }
+
+func (c Counter) in(stats envoy.Stats) (float64, bool) {
+	switch {
+	case c.Listener != "":
+		return stats.Listener(c.Listener).Counter(c.Name)
+	case c.HTTP != "":
+		return stats.HTTP(c.HTTP).Counter(c.Name)
+	default:
+		return stats.Cluster(c.Cluster).Counter(c.Name)
+	}
+}
+
+// Reading is a counter's value, summed over the proxies of its hop. Known is false when none of them publishes it.
+type Reading struct {
+	Value float64
+	Known bool
+}
+
+// CounterMovement is how far a counter moved while probes were sent.
+type CounterMovement struct{ Before, After Reading }
+
+// Delta is how much it moved; a counter that was not published before was zero.
+func (m CounterMovement) Delta() float64 { return m.After.Value - m.Before.Value }
+
+// ReadCounters reads counters, those of one proxy at one moment.
+func (o *Observer) ReadCounters(ctx context.Context, counters []Counter) (map[Counter]Reading, error) {
+	byHop := map[string][]Counter{}
+	readings := map[Counter]Reading{}
+	for _, counter := range counters {
+		readings[counter] = Reading{}
+		byHop[counter.Hop] = append(byHop[counter.Hop], counter)
+	}
+	for hop, own := range byHop {
+		for _, proxy := range o.Proxies(hop) {
+			stats, err := proxy.Stats(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, counter := range own {
+				if value, known := counter.in(stats); known {
+					readings[counter] = Reading{readings[counter].Value + value, true}
+				}
+			}
+		}
+	}
+	return readings, nil
+}

@@ -1,0 +1,242 @@
+package pattern
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/meshproof/meshproof/framework/evidence"
+	"github.com/meshproof/meshproof/framework/traffic"
+)
+
+// Timeouts of the judging, which scale nothing: they bound waits for things that take milliseconds. How long evidence is
+// waited for, the proxies themselves tell: see evidence.Observer.Patience.
+const (
+	// ControlTimeout is how long the positive control may take to succeed three times in a row.
+	ControlTimeout = 20 * time.Second
+	// ControlPeriod is the time between two tries of the control.
+	ControlPeriod = 50 * time.Millisecond
+	// counterPeriod is the time between two looks at counters that lag.
+	counterPeriod = 200 * time.Millisecond
+	// ControlSuccesses is how many successes in a row start the judging.
+	ControlSuccesses = 3
+)
+
+// Measure says what is sent and which evidence is waited for.
+type Measure struct {
+	Request traffic.Request
+	// From names the agent that sends; empty means the run's vantage point.
+	From string
+	// Count is how many probes the claim is judged over.
+	Count int
+	// Witnesses are the records that every probe must leave.
+	Witnesses []evidence.Witness
+	// Counters are read before the probes, and after them until they have moved by the number of probes.
+	Counters []evidence.Counter
+	// Totals are read once, after the probes.
+	Totals []evidence.Counter
+}
+
+// Probe waits until the positive control, the same request, has succeeded three times in a row, then sends the probes,
+// and gathers what every hop recorded about them. It fails the spec when the vantage point itself does not work.
+func (e *Env) Probe(ctx context.Context, measure Measure) evidence.Flows {
+	ginkgo.GinkgoHelper()
+	m := e.measurement(ctx, measure.From)
+	m.control(ctx, measure.Request)
+	before := m.read(ctx, measure.Counters)
+	mark := e.Observer.Mark()
+	results := m.send(ctx, measure.Request, m.alias, measure.Count)
+	flows := m.collect(ctx, results, mark, measure.Witnesses)
+	flows.Counters = m.await(ctx, measure, before)
+	return m.told(flows)
+}
+
+// Refusal says what must be refused, and by what else the path is shown to work.
+type Refusal struct {
+	// Requests must be refused. Control is served on the same path: it is sent before and after.
+	Requests []traffic.Request
+	Control  traffic.Request
+	// From names the agent that sends both; empty means the run's vantage point.
+	From string
+	// Count is how many probes of each request the refusal is judged over.
+	Count int
+	// Witnesses are the records that every refused probe must leave, where it is refused.
+	Witnesses []evidence.Witness
+	// Served are the records that every control must leave, at the far side that sees nothing of what is refused.
+	Served []evidence.Witness
+	// Forbid and Permit, when set, are the difference between the two where it is not in the request: Forbid is called
+	// before the refused probes, Permit before each control.
+	Forbid, Permit func(ctx context.Context) error
+}
+
+// Refuse sends what must be refused between controls on the same path, and gathers what every hop recorded about both.
+func (e *Env) Refuse(ctx context.Context, refusal Refusal) evidence.Flows {
+	ginkgo.GinkgoHelper()
+	m := e.measurement(ctx, refusal.From)
+	change := func(change func(context.Context) error) {
+		if change == nil {
+			return
+		}
+		if err := change(ctx); err != nil {
+			m.abort("the configuration can be changed", err)
+		}
+	}
+	change(refusal.Permit)
+	m.control(ctx, refusal.Control)
+	mark := e.Observer.Mark()
+	controls := m.send(ctx, refusal.Control, "control", ControlSuccesses)
+	change(refusal.Forbid)
+	var results []traffic.Result
+	for _, request := range refusal.Requests {
+		results = append(results, m.send(ctx, request, m.alias, refusal.Count)...)
+	}
+	change(refusal.Permit)
+	if refusal.Permit != nil {
+		m.control(ctx, refusal.Control)
+	}
+	controls = append(controls, m.send(ctx, refusal.Control, "control", ControlSuccesses)...)
+	// The controls first: when their records are there, those of the refused probes before them are too.
+	served := m.collect(ctx, controls, mark, refusal.Served)
+	flows := m.collect(ctx, results, mark, refusal.Witnesses)
+	flows.Controls = served.List
+	return m.told(flows)
+}
+
+// measurement is what the steps of one measuring share.
+type measurement struct {
+	env    *Env
+	alias  string
+	client traffic.Client
+}
+
+func (e *Env) measurement(ctx context.Context, agent string) *measurement {
+	ginkgo.GinkgoHelper()
+	m := &measurement{env: e, alias: AliasOf(ginkgo.CurrentSpecReport().Labels()), client: e.Client}
+	if agent != "" {
+		var err error
+		if m.client, err = e.Vantage(ctx, agent); err != nil {
+			m.abort("the vantage point can be used", err)
+		}
+	}
+	return m
+}
+
+// abort ends the spec because the cluster or the vantage point does not do what judging needs; the claim is inconclusive.
+func (m *measurement) abort(what string, err error) {
+	ginkgo.GinkgoHelper()
+	m.env.change(m.alias, func(o *Outcome) {
+		o.Judgements = append(o.Judgements, evidence.Judgement{
+			Statement: what, Outcome: evidence.Unknown, Cause: string(Environment), Detail: err.Error(),
+		})
+	})
+	ginkgo.Fail(what + ": " + err.Error())
+}
+
+// control sends the request until it was answered 200 three times in a row. It is not judged: it says from when on judging
+// is fair. When it does not succeed in time, judging goes on all the same, and shows why.
+func (m *measurement) control(ctx context.Context, request traffic.Request) {
+	ctx, cancel := context.WithTimeout(ctx, ControlTimeout)
+	defer cancel()
+	ticker := time.NewTicker(ControlPeriod)
+	defer ticker.Stop()
+	row := 0
+	first, started := time.Time{}, time.Now()
+	for {
+		result, err := m.client.Do(ctx, traffic.NewProbes(request, "control", 1)[0])
+		if err == nil && result.Err == "" && result.Status == 200 {
+			if row++; row == 1 {
+				first = result.StartedAt
+			}
+			if row == ControlSuccesses {
+				after := max(0, first.Sub(started))
+				m.env.change(m.alias, func(o *Outcome) {
+					if o.TrueAfter == nil {
+						o.TrueAfter = &after
+					}
+				})
+				return
+			}
+			continue
+		}
+		row = 0
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (m *measurement) send(ctx context.Context, request traffic.Request, label string, count int) []traffic.Result {
+	ginkgo.GinkgoHelper()
+	results, err := traffic.Send(ctx, m.client, traffic.NewProbes(request, label, count))
+	if err != nil {
+		m.abort("the vantage point can send probes", err)
+	}
+	return results
+}
+
+func (m *measurement) collect(ctx context.Context, results []traffic.Result, mark evidence.Mark, witnesses []evidence.Witness) evidence.Flows {
+	ginkgo.GinkgoHelper()
+	flows, err := m.env.Observer.Collect(ctx, results, mark, witnesses, m.env.Observer.Patience())
+	if err != nil {
+		m.abort("the evidence can be gathered", err)
+	}
+	return flows
+}
+
+// told has the judgements about the flows remembered, and the first flow as a sample.
+func (m *measurement) told(flows evidence.Flows) evidence.Flows {
+	flows.Judge = func(judgement evidence.Judgement) {
+		m.env.change(m.alias, func(o *Outcome) { o.Judgements = append(o.Judgements, judgement) })
+	}
+	if len(flows.List) > 0 {
+		m.env.change(m.alias, func(o *Outcome) {
+			if o.Sample == nil {
+				o.Sample = &flows.List[0]
+			}
+		})
+	}
+	return flows
+}
+
+func (m *measurement) read(ctx context.Context, counters []evidence.Counter) map[evidence.Counter]evidence.Reading {
+	ginkgo.GinkgoHelper()
+	readings, err := m.env.Observer.ReadCounters(ctx, counters)
+	if err != nil {
+		m.abort("the proxies' statistics can be read", err)
+	}
+	return readings
+}
+
+// await reads the counters again, until those that must move have moved: as evidence of probes already sent, they are
+// waited for.
+func (m *measurement) await(ctx context.Context, measure Measure, before map[evidence.Counter]evidence.Reading) map[evidence.Counter]evidence.CounterMovement {
+	ginkgo.GinkgoHelper()
+	ended := errors.New("the time for evidence is over")
+	waiting, cancel := context.WithTimeoutCause(ctx, m.env.Observer.Patience(), ended)
+	defer cancel()
+	ticker := time.NewTicker(counterPeriod)
+	defer ticker.Stop()
+	for {
+		movements := map[evidence.Counter]evidence.CounterMovement{}
+		enough := true
+		for counter, after := range m.read(context.WithoutCancel(ctx), append(measure.Counters[:len(measure.Counters):len(measure.Counters)], measure.Totals...)) {
+			movement := evidence.CounterMovement{Before: before[counter], After: after}
+			movements[counter] = movement
+			if _, mustMove := before[counter]; mustMove {
+				enough = enough && after.Known && movement.Delta() >= float64(measure.Count)
+			}
+		}
+		if enough {
+			return movements
+		}
+		select {
+		case <-waiting.Done():
+			return movements
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
+)
+
+// configuration changes what is installed, for checks that need two states of it.
+type configuration struct {
+	install *installation
+	// now is what is on the cluster.
+	now []*unstructured.Unstructured
+}
+
+// Apply implements pattern.Configuration.
+func (c *configuration) Apply(ctx context.Context, manifests string) error {
+	child := c.install.child
+	objects, err := mesh.RenderText("the check's own manifests", manifests, child.job.Values)
+	if err != nil {
+		return err
+	}
+	if err := mesh.CheckNamespaces(objects, child.pattern.Namespaces(child.job.Values)); err != nil {
+		return err
+	}
+	mesh.Mark(objects, child.job.RunID, child.pattern.Name, child.job.Revision)
+	target := slices.Clone(c.install.objects)
+	for _, object := range objects {
+		target = slices.DeleteFunc(target, func(o *unstructured.Unstructured) bool { return sameObject(o, object) })
+	}
+	return c.bring(ctx, append(target, objects...))
+}
+
+// Restore implements pattern.Configuration.
+func (c *configuration) Restore(ctx context.Context) error {
+	return c.bring(ctx, c.install.objects)
+}
+
+// bring makes target what is on the cluster, and waits until the proxies hold it.
+func (c *configuration) bring(ctx context.Context, target []*unstructured.Unstructured) error {
+	started := time.Now()
+	timeouts := c.install.child.job.Options.Timeouts
+	if err := mesh.Change(ctx, c.install.client, c.now, target, timeouts.Ready); err != nil {
+		return fmt.Errorf("change what is installed: %w", err)
+	}
+	c.now = target
+	expectations := mesh.Expectations(target, c.install.workloads())
+	return mesh.Settle(ctx, c.install.child.env.Observer.Proxies(), expectations, started, timeouts.Settle, func(*mesh.Proxy, int, time.Duration) {})
+}
+
+// observe waits until the cluster has told the value of a field of an object, and returns it.
+func observe(ctx context.Context, client *kube.Client, object *unstructured.Unstructured, path []string, timeout time.Duration) (string, error) {
+	resource, err := client.ResourceName(object.GroupVersionKind())
+	if err != nil {
+		return "", err
+	}
+	value := ""
+	condition := func(objects []*unstructured.Unstructured) (bool, string, error) {
+		for _, seen := range objects {
+			value = mesh.FieldAt(seen.Object, path)
+		}
+		return value != "", "it has none", nil
+	}
+	selection := kube.Selection{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}
+	err = client.Wait(ctx, selection, fmt.Sprintf("to have %s", path), timeout, condition)
+	return value, err
+}
