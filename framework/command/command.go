@@ -147,7 +147,7 @@ func newRoot(patterns []pattern.Pattern) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newListCommand(patterns), newPreflightCommand(patterns), newRunCommand(patterns), newRenderCommand(patterns),
+	root.AddCommand(newListCommand(patterns), newPreflightCommand(patterns), newRunCommand(patterns), newRenderCommand(patterns), newProveCommand(patterns),
 		newReportCommand(), newCleanCommand(), newLabCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

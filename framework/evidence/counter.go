@@ -7,21 +7,28 @@ import (
 )
 
 // Counter names a statistic of a hop's proxies, with Envoy's own name for it, for example upstream_rq_total. It is of one
-// cluster, of one listener by its address, or of the HTTP connections with one prefix; one of the three is set.
-type Counter struct{ Hop, Cluster, Listener, HTTP, Name string }
+// cluster, of one listener by its address, or of the HTTP connections with one prefix; one of the three is set. Gauge
+// says that it is one, which goes down too.
+type Counter struct {
+	Hop, Cluster, Listener, HTTP, Name string
+	Gauge                              bool
+}
 
 // Scope is what the counter is of.
 func (c Counter) Scope() string { return c.Cluster + c.Listener + c.HTTP }
 
 func (c Counter) in(stats envoy.Stats) (float64, bool) {
+	scope := stats.Cluster(c.Cluster)
 	switch {
 	case c.Listener != "":
-		return stats.Listener(c.Listener).Counter(c.Name)
+		scope = stats.Listener(c.Listener)
 	case c.HTTP != "":
-		return stats.HTTP(c.HTTP).Counter(c.Name)
-	default:
-		return stats.Cluster(c.Cluster).Counter(c.Name)
+		scope = stats.HTTP(c.HTTP)
 	}
+	if c.Gauge {
+		return scope.Gauge(c.Name)
+	}
+	return scope.Counter(c.Name)
 }
 
 // Reading is a counter's value, summed over the proxies of its hop. Known is false when none of them publishes it.

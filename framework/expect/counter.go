@@ -29,19 +29,20 @@ func BeCounted(counter evidence.Counter) types.GomegaMatcher {
 	}
 }
 
-// InboundConnections are the counters of the connections that a hop's sidecars took for an application's port since they
-// started: all, and those with TLS.
+// InboundConnections are the gauges of the connections that a hop's sidecars hold for an application's port: all, and
+// those with TLS.
 func InboundConnections(hop string, port int) (all, withTLS evidence.Counter) {
 	prefix := fmt.Sprintf("inbound_0.0.0.0_%d", port)
-	return evidence.Counter{Hop: hop, HTTP: prefix, Name: "downstream_cx_total"}, evidence.Counter{Hop: hop, HTTP: prefix, Name: "downstream_cx_ssl_total"}
+	return evidence.Counter{Hop: hop, HTTP: prefix, Name: "downstream_cx_active", Gauge: true}, evidence.Counter{Hop: hop, HTTP: prefix, Name: "downstream_cx_ssl_active", Gauge: true}
 }
 
-// TakeTLSOnly is true when every connection that the hop's sidecars took for this port since they started was of TLS, and
-// there was one. The probes are measured with both counters of InboundConnections. End: the proxy's statistics.
+// TakeTLSOnly is true when every connection that the hop's sidecars hold for this port, when the probes have come, is of
+// TLS, and there is one: proxies keep the connections that the probes came by. The probes are measured with both gauges of
+// InboundConnections. End: the receiving proxies' statistics.
 func TakeTLSOnly(hop string, port int) types.GomegaMatcher {
 	all, withTLS := InboundConnections(hop, port)
 	return &flowMatcher{
-		statement: fmt.Sprintf("every connection to %s:%d was of TLS", hop, port),
+		statement: fmt.Sprintf("every connection that %s:%d holds is of TLS", hop, port),
 		end:       hop + " statistics",
 		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
 		whole: func(flows evidence.Flows) verdict {
@@ -49,33 +50,32 @@ func TakeTLSOnly(hop string, port int) types.GomegaMatcher {
 			if unknown != nil {
 				return *unknown
 			}
-			// A proxy publishes a counter of TLS only once it has counted.
 			encrypted := flows.Counters[withTLS].After.Value
 			switch {
 			case total.After.Value == 0:
-				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing), detail: fmt.Sprintf("%s took no connection for port %d", hop, port)}
+				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing), detail: fmt.Sprintf("%s holds no connection for port %d", hop, port)}
 			case encrypted < total.After.Value:
-				return contradicts(string(pattern.PlainText), "%.0f of %.0f connections to %s:%d were plain text", total.After.Value-encrypted, total.After.Value, hop, port)
+				return contradicts(string(pattern.PlainText), "%.0f of %.0f connections to %s:%d are plain text", total.After.Value-encrypted, total.After.Value, hop, port)
 			}
 			return verdict{outcome: evidence.True, detail: fmt.Sprintf("%.0f connections", total.After.Value)}
 		},
 	}
 }
 
-// OutboundConnections are the counters of the connections that a hop's proxies made to a cluster since they started: all,
-// those that could not be made, and TLS handshakes that succeeded.
+// OutboundConnections are the counters of the connections that a hop's proxies make to a cluster: all, those that could
+// not be made, and TLS handshakes that succeeded.
 func OutboundConnections(hop, cluster string) (all, failed, handshakes evidence.Counter) {
 	counter := func(name string) evidence.Counter { return evidence.Counter{Hop: hop, Cluster: cluster, Name: name} }
 	return counter("upstream_cx_total"), counter("upstream_cx_connect_fail"), counter("ssl.handshake")
 }
 
-// ConnectWithTLSOnly is true when every connection that the hop's proxies made to this cluster since they started has had
-// its TLS handshake, and there was one. The probes are measured with the counters of OutboundConnections. End: the
-// proxy's statistics.
+// ConnectWithTLSOnly is true when every connection that the hop's proxies made to this cluster since the probes began has
+// had its TLS handshake, and the cluster has had one at all: later probes use the connections of earlier ones. The probes
+// are measured with the counters of OutboundConnections. End: the sending proxies' statistics.
 func ConnectWithTLSOnly(hop, cluster string) types.GomegaMatcher {
 	all, failed, handshakes := OutboundConnections(hop, cluster)
 	return &flowMatcher{
-		statement: fmt.Sprintf("every connection of %s to %s began with a TLS handshake", hop, cluster),
+		statement: fmt.Sprintf("%s connects to %s with a TLS handshake", hop, cluster),
 		end:       hop + " statistics",
 		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
 		whole: func(flows evidence.Flows) verdict {
@@ -83,15 +83,15 @@ func ConnectWithTLSOnly(hop, cluster string) types.GomegaMatcher {
 			if unknown != nil {
 				return *unknown
 			}
-			made := total.After.Value - flows.Counters[failed].After.Value
-			encrypted := flows.Counters[handshakes].After.Value
+			made := total.Delta() - flows.Counters[failed].Delta()
+			encrypted := flows.Counters[handshakes]
 			switch {
-			case made <= 0:
-				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing), detail: fmt.Sprintf("%s made no connection to %s", hop, cluster)}
-			case encrypted < made:
-				return contradicts(string(pattern.PlainText), "%.0f of %.0f connections of %s to %s began without a TLS handshake", made-encrypted, made, hop, cluster)
+			case encrypted.Delta() < made:
+				return contradicts(string(pattern.PlainText), "%.0f of %.0f connections of %s to %s began without a TLS handshake", made-encrypted.Delta(), made, hop, cluster)
+			case encrypted.After.Value == 0:
+				return contradicts(string(pattern.PlainText), "%s has never made a TLS handshake with %s", hop, cluster)
 			}
-			return verdict{outcome: evidence.True, detail: fmt.Sprintf("%.0f connections", made)}
+			return verdict{outcome: evidence.True, detail: fmt.Sprintf("%.0f handshakes", encrypted.After.Value)}
 		},
 	}
 }

@@ -64,21 +64,26 @@ func TestBeCounted(t *testing.T) {
 func TestTakeTLSOnly(t *testing.T) {
 	all, withTLS := InboundConnections("page", 9080)
 	judgeCounters(t, func() types.GomegaMatcher { return TakeTLSOnly("page", 9080) }, map[string]counterCase{
-		"all of TLS":         {counters{all: 7, withTLS: 7}.movements(), evidence.True, "", "3 of 3 probes; 7 connections"},
-		"one plain":          {counters{all: 7, withTLS: 6}.movements(), evidence.False, pattern.PlainText, "1 of 7 connections to page:9080 were plain text"},
-		"none of TLS so far": {counters{all: 2}.movements(), evidence.False, pattern.PlainText, "2 of 2 connections to page:9080 were plain text"},
-		"no connection":      {counters{all: 0}.movements(), evidence.Unknown, pattern.EvidenceMissing, "page took no connection for port 9080"},
-		"not measured":       {nil, evidence.Unknown, pattern.EvidenceMissing, "the check did not measure downstream_cx_total of page"},
+		"all of TLS":    {counters{all: 7, withTLS: 7}.movements(), evidence.True, "", "3 of 3 probes; 7 connections"},
+		"one plain":     {counters{all: 7, withTLS: 6}.movements(), evidence.False, pattern.PlainText, "1 of 7 connections to page:9080 are plain text"},
+		"none of TLS":   {counters{all: 2}.movements(), evidence.False, pattern.PlainText, "2 of 2 connections to page:9080 are plain text"},
+		"no connection": {counters{all: 0}.movements(), evidence.Unknown, pattern.EvidenceMissing, "page holds no connection for port 9080"},
+		"not measured":  {nil, evidence.Unknown, pattern.EvidenceMissing, "the check did not measure downstream_cx_active of page"},
 	})
 }
 
 func TestConnectWithTLSOnly(t *testing.T) {
 	all, failed, handshakes := OutboundConnections("gateway", cluster)
+	earlier := map[evidence.Counter]evidence.CounterMovement{}
+	for counter, value := range map[evidence.Counter]float64{all: 4, handshakes: 3} {
+		earlier[counter] = evidence.CounterMovement{Before: evidence.Reading{Value: value, Known: true}, After: evidence.Reading{Value: value, Known: true}}
+	}
 	judgeCounters(t, func() types.GomegaMatcher { return ConnectWithTLSOnly("gateway", cluster) }, map[string]counterCase{
-		"all with a handshake":         {counters{all: 4, handshakes: 4}.movements(), evidence.True, "", "3 of 3 probes; 4 connections"},
-		"but those that failed":        {counters{all: 5, failed: 1, handshakes: 4}.movements(), evidence.True, "", "3 of 3 probes; 4 connections"},
-		"one without":                  {counters{all: 4, handshakes: 3}.movements(), evidence.False, pattern.PlainText, "1 of 4 connections of gateway to " + cluster + " began without a TLS handshake"},
-		"only those that failed":       {counters{all: 1, failed: 1}.movements(), evidence.Unknown, pattern.EvidenceMissing, "gateway made no connection to " + cluster},
-		"not measured, so nothing yet": {nil, evidence.Unknown, pattern.EvidenceMissing, "the check did not measure upstream_cx_total of gateway"},
+		"all with a handshake":              {counters{all: 4, handshakes: 4}.movements(), evidence.True, "", "3 of 3 probes; 4 handshakes"},
+		"but those that failed":             {counters{all: 5, failed: 1, handshakes: 4}.movements(), evidence.True, "", "3 of 3 probes; 4 handshakes"},
+		"no new one, and earlier a plain":   {earlier, evidence.True, "", "3 of 3 probes; 3 handshakes"},
+		"one without":                       {counters{all: 4, handshakes: 3}.movements(), evidence.False, pattern.PlainText, "1 of 4 connections of gateway to " + cluster + " began without a TLS handshake"},
+		"no new one, and never a handshake": {counters{all: 0}.movements(), evidence.False, pattern.PlainText, "gateway has never made a TLS handshake with " + cluster},
+		"not measured":                      {nil, evidence.Unknown, pattern.EvidenceMissing, "the check did not measure upstream_cx_total of gateway"},
 	})
 }

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -59,44 +60,66 @@ func awaitRollouts(ctx context.Context, client *kube.Client, changed []*unstruct
 		if object.GetKind() != "Deployment" {
 			continue
 		}
-		selection := kube.Selection{Resource: kube.Deployments, Namespace: object.GetNamespace(), Name: object.GetName()}
-		if err := client.Wait(ctx, selection, "to be rolled out", timeout, rolledOut); err != nil {
-			return err
-		}
-		selector, _, err := unstructured.NestedStringMap(object.Object, "spec", "selector", "matchLabels")
+		// What a watch begins with may be older than the change.
+		live, err := client.Typed.AppsV1().Deployments(object.GetNamespace()).Get(ctx, object.GetName(), metav1.GetOptions{})
 		if err != nil {
-			return fmt.Errorf("%s: %w", kube.Describe(object), err)
+			return fmt.Errorf("look at %s: %w", kube.Describe(object), err)
 		}
-		pods := kube.Selection{Resource: kube.Pods, Namespace: object.GetNamespace(), Labels: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: selector})}
-		if err := client.Wait(ctx, pods, "to be without those of the former state", timeout, noneLeaving); err != nil {
+		selection := kube.Selection{Resource: kube.Deployments, Namespace: object.GetNamespace(), Name: object.GetName()}
+		if err := client.Wait(ctx, selection, "to be rolled out", timeout, rolledOut(live.Generation)); err != nil {
+			return errors.Join(err, client.Complaints(ctx, object.GetNamespace()))
+		}
+		if err := awaitLeaving(ctx, client, object.GetNamespace(), metav1.FormatLabelSelector(live.Spec.Selector), timeout); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func rolledOut(objects []*unstructured.Unstructured) (bool, string, error) {
-	for _, object := range objects {
-		number := func(path ...string) int64 {
-			value, _, _ := unstructured.NestedInt64(object.Object, path...)
-			return value
+// rolledOut is the Condition that all pods of a Deployment are of this generation, or of a later one, and available.
+func rolledOut(generation int64) kube.Condition {
+	return func(objects []*unstructured.Unstructured) (bool, string, error) {
+		for _, object := range objects {
+			number := func(path ...string) int64 {
+				value, _, _ := unstructured.NestedInt64(object.Object, path...)
+				return value
+			}
+			if object.GetGeneration() < generation || number("status", "observedGeneration") < object.GetGeneration() {
+				return false, "the change is not observed yet", nil
+			}
+			wanted, updated, available, all := number("spec", "replicas"), number("status", "updatedReplicas"), number("status", "availableReplicas"), number("status", "replicas")
+			if updated != wanted || available != wanted || all != wanted {
+				return false, fmt.Sprintf("%d of %d pods are of the new state, %d available, %d in all", updated, wanted, available, all), nil
+			}
 		}
-		wanted, updated, available, all := number("spec", "replicas"), number("status", "updatedReplicas"), number("status", "availableReplicas"), number("status", "replicas")
-		if number("status", "observedGeneration") < object.GetGeneration() || updated != wanted || available != wanted || all != wanted {
-			return false, fmt.Sprintf("%d of %d pods are of the new state, %d available, %d in all", updated, wanted, available, all), nil
-		}
+		return len(objects) > 0, "it is not there", nil
 	}
-	return len(objects) > 0, "it is not there", nil
 }
 
-// noneLeaving: a pod that is being deleted still writes its log and answers.
-func noneLeaving(objects []*unstructured.Unstructured) (bool, string, error) {
-	for _, object := range objects {
-		if object.GetDeletionTimestamp() != nil {
-			return false, object.GetName() + " is still leaving", nil
+// awaitLeaving waits until the pods that are being deleted have gone: until then they answer and write their logs.
+func awaitLeaving(ctx context.Context, client *kube.Client, namespace, selector string, timeout time.Duration) error {
+	pods, err := client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return fmt.Errorf("look for pods of the former state: %w", err)
+	}
+	leaving := map[string]bool{}
+	for _, pod := range pods.Items {
+		if pod.DeletionTimestamp != nil {
+			leaving[pod.Name] = true
 		}
 	}
-	return true, "", nil
+	if len(leaving) == 0 {
+		return nil
+	}
+	selection := kube.Selection{Resource: kube.Pods, Namespace: namespace, Labels: selector}
+	return client.Wait(ctx, selection, "to be without those of the former state", timeout, func(objects []*unstructured.Unstructured) (bool, string, error) {
+		for _, object := range objects {
+			if leaving[object.GetName()] {
+				return false, object.GetName() + " is still there", nil
+			}
+		}
+		return true, "", nil
+	})
 }
 
 // FieldAt is the text of a field; a part of the path that is a number chooses in a list. Empty when there is none.

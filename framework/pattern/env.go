@@ -27,6 +27,8 @@ type Env struct {
 	Vantage func(ctx context.Context, agent string) (traffic.Client, error)
 	// Configuration changes what is installed.
 	Configuration Configuration
+	// ControlTimeout, when set, is used instead of the constant of this name.
+	ControlTimeout time.Duration
 	// Unmet says, by name of a requirement that the cluster does not meet, why.
 	Unmet map[string]string
 	// RouterCA are the certificate authorities of the cluster's router, in PEM; empty when it has none of its own.

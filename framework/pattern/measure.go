@@ -3,6 +3,7 @@ package pattern
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -14,7 +15,7 @@ import (
 // Timeouts of the judging, which scale nothing: they bound waits for things that take milliseconds. How long evidence is
 // waited for, the proxies themselves tell: see evidence.Observer.Patience.
 const (
-	// ControlTimeout is how long the positive control may take to succeed three times in a row.
+	// ControlTimeout is how long the positive control may take to succeed three times in a row, unless an Env says otherwise.
 	ControlTimeout = 20 * time.Second
 	// ControlPeriod is the time between two tries of the control.
 	ControlPeriod = 50 * time.Millisecond
@@ -35,7 +36,7 @@ type Measure struct {
 	Witnesses []evidence.Witness
 	// Counters are read before the probes, and after them until they have moved by the number of probes.
 	Counters []evidence.Counter
-	// Totals are read once, after the probes.
+	// Totals are read before the probes and once after them.
 	Totals []evidence.Counter
 }
 
@@ -45,7 +46,7 @@ func (e *Env) Probe(ctx context.Context, measure Measure) evidence.Flows {
 	ginkgo.GinkgoHelper()
 	m := e.measurement(ctx, measure.From)
 	m.control(ctx, measure.Request)
-	before := m.read(ctx, measure.Counters)
+	before := m.read(ctx, slices.Concat(measure.Counters, measure.Totals))
 	mark := e.Observer.Mark()
 	results := m.send(ctx, measure.Request, m.alias, measure.Count)
 	flows := m.collect(ctx, results, mark, measure.Witnesses)
@@ -137,7 +138,11 @@ func (m *measurement) abort(what string, err error) {
 // control sends the request until it was answered 200 three times in a row. It is not judged: it says from when on judging
 // is fair. When it does not succeed in time, judging goes on all the same, and shows why.
 func (m *measurement) control(ctx context.Context, request traffic.Request) {
-	ctx, cancel := context.WithTimeout(ctx, ControlTimeout)
+	timeout := ControlTimeout
+	if m.env.ControlTimeout != 0 {
+		timeout = m.env.ControlTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	ticker := time.NewTicker(ControlPeriod)
 	defer ticker.Stop()
@@ -223,10 +228,10 @@ func (m *measurement) await(ctx context.Context, measure Measure, before map[evi
 	for {
 		movements := map[evidence.Counter]evidence.CounterMovement{}
 		enough := true
-		for counter, after := range m.read(context.WithoutCancel(ctx), append(measure.Counters[:len(measure.Counters):len(measure.Counters)], measure.Totals...)) {
+		for counter, after := range m.read(context.WithoutCancel(ctx), slices.Concat(measure.Counters, measure.Totals)) {
 			movement := evidence.CounterMovement{Before: before[counter], After: after}
 			movements[counter] = movement
-			if _, mustMove := before[counter]; mustMove {
+			if slices.Contains(measure.Counters, counter) {
 				enough = enough && after.Known && movement.Delta() >= float64(measure.Count)
 			}
 		}

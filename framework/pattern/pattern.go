@@ -20,6 +20,8 @@ type Pattern struct {
 	Parameters []Parameter
 	// Manifests holds the YAML files that are installed; each *.yaml in it is one.
 	Manifests fs.FS
+	// Mutants holds the YAML files of the ways to break the pattern (see package prove); each *.yaml in it is one.
+	Mutants fs.FS
 	// Hops are the workloads whose evidence the claims use.
 	Hops []Hop
 	// Agents are the vantage points in the cluster; the first is where probes start when the runner cannot reach the path.

@@ -135,7 +135,7 @@ func (c *child) setUp(ctx ginkgo.SpecContext, life context.Context) {
 		c.fail(err)
 	}
 	c.install = &installation{child: c, client: client, life: life}
-	if !c.job.Options.Keep {
+	if !c.job.Options.Keep && !c.job.Attached {
 		timeouts := c.job.Options.Timeouts
 		ginkgo.DeferCleanup(c.cleanUp, ginkgo.NodeTimeout(timeouts.Gone+cleanUpTimeout))
 	}

@@ -71,12 +71,16 @@ type Job struct {
 	Skipped map[string]string `json:"skipped,omitempty"`
 	// Mutation is a file of patches that is applied after the user's overlay: a mutant.
 	Mutation string `json:"mutation,omitempty"`
+	// Attached says that the objects are installed already, and stay.
+	Attached bool `json:"attached,omitempty"`
 }
 
 // Plan is a run that was checked, and has touched nothing yet.
 type Plan struct {
 	Options Options
 	Jobs    []Job
+	// session is what the plan is a part of; nil for a run of its own.
+	session *Session
 	byName  map[string]pattern.Pattern
 }
 

@@ -55,10 +55,7 @@ type Result struct {
 // Execute carries out the plan on the identified cluster. Its error is of the environment; verdicts, red ones too, are in
 // the report.
 func Execute(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cluster, sink Sink) (*Result, error) {
-	random := make([]byte, 2)
-	// crypto/rand never fails on the supported systems.
-	_, _ = rand.Read(random)
-	r := &Runner{plan: plan, cluster: cluster, client: client, sink: sink, runID: newRunID(time.Now(), hex.EncodeToString(random)), children: map[*exec.Cmd]bool{}}
+	r := &Runner{plan: plan, cluster: cluster, client: client, sink: sink, children: map[*exec.Cmd]bool{}}
 	if err := r.openResults(); err != nil {
 		return nil, err
 	}
@@ -83,7 +80,12 @@ func Execute(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cl
 
 // openResults makes the run's folder and its journal.
 func (r *Runner) openResults() error {
-	r.folder = filepath.Join(r.plan.Options.ResultsDir, r.runID)
+	if session := r.plan.session; session != nil {
+		r.runID, r.folder = session.runID, session.nextFolder
+	} else {
+		r.runID = randomRunID()
+		r.folder = filepath.Join(r.plan.Options.ResultsDir, r.runID)
+	}
 	if err := os.MkdirAll(r.folder, 0o755); err != nil {
 		return fmt.Errorf("make the results folder: %w", err)
 	}
@@ -92,12 +94,27 @@ func (r *Runner) openResults() error {
 		return err
 	}
 	r.journal = journal
-	latest := filepath.Join(r.plan.Options.ResultsDir, "latest")
-	temporary := latest + "." + r.runID
-	if err := os.Symlink(r.runID, temporary); err != nil {
+	if r.plan.session != nil {
+		return nil
+	}
+	return pointLatest(r.plan.Options.ResultsDir, r.runID)
+}
+
+// pointLatest makes results/latest lead to this run.
+func pointLatest(resultsDir, runID string) error {
+	latest := filepath.Join(resultsDir, "latest")
+	temporary := latest + "." + runID
+	if err := os.Symlink(runID, temporary); err != nil {
 		return fmt.Errorf("point %s to this run: %w", latest, err)
 	}
 	return os.Rename(temporary, latest)
+}
+
+func randomRunID() string {
+	random := make([]byte, 2)
+	// crypto/rand never fails on the supported systems.
+	_, _ = rand.Read(random)
+	return newRunID(time.Now(), hex.EncodeToString(random))
 }
 
 // emit records an event, tells the sink, and keeps it for the report.
@@ -161,6 +178,12 @@ func (r *Runner) runJobs(ctx context.Context) error {
 // runJob takes the names of a pattern, runs its child, and gives the names back.
 func (r *Runner) runJob(ctx context.Context, job Job) error {
 	p := r.plan.byName[job.Pattern]
+	if r.plan.session != nil { // which holds the names, and removes what is installed
+		if finished, err := r.runChild(ctx, job); err != nil && !finished {
+			r.emit(v1.Event{Type: v1.PatternFinished, PatternName: p.Name, Error: err.Error()})
+		}
+		return nil
+	}
 	phase := v1.Phase{Name: "lock", StartedAt: time.Now()}
 	r.emit(v1.Event{Type: v1.PhaseStarted, PatternName: p.Name, Phase: &phase})
 	release, detail, err := claimNames(ctx, r.client, r.runID, p.Name, p.Namespaces(job.Values), job.Options.Timeouts)

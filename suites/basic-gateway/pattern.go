@@ -9,7 +9,7 @@ import (
 	"github.com/meshproof/meshproof/framework/pattern"
 )
 
-//go:embed all:manifests
+//go:embed all:manifests all:mutants
 var files embed.FS
 
 // Names of the hops.
@@ -29,10 +29,7 @@ const (
 
 // Pattern returns the pattern.
 func Pattern() pattern.Pattern {
-	manifests, err := fs.Sub(files, "manifests")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
+	manifests, mutants := folder("manifests"), folder("mutants")
 	return pattern.Pattern{
 		Name:  "basic-gateway",
 		Title: "productpage through an ingress gateway",
@@ -40,6 +37,7 @@ func Pattern() pattern.Pattern {
                                                                               \-mutual TLS--> reviews:9080 (v1, v2, v3)
                                                                                               v2, v3 --mutual TLS--> ratings:9080`,
 		Manifests: manifests,
+		Mutants:   mutants,
 		Parameters: []pattern.Parameter{
 			{Name: "bookinfo_namespace", Default: "basic-gateway-bookinfo", Namespace: true, Description: "namespace of the application"},
 			{Name: "control_plane_namespace", Default: "basic-gateway-ingress", Namespace: true, Description: "namespace of the gateway"},
@@ -114,4 +112,12 @@ func Pattern() pattern.Pattern {
 		},
 		Specs: specs,
 	}
+}
+
+func folder(name string) fs.FS {
+	sub, err := fs.Sub(files, name)
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return sub
 }

@@ -1,0 +1,203 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
+	"github.com/meshproof/meshproof/framework/pattern"
+	v1 "github.com/meshproof/meshproof/reports/v1"
+)
+
+// Session is one pattern that is installed once and judged several times, with changes in between.
+type Session struct {
+	// Folder holds the results of all its judgings.
+	Folder string
+
+	plan       *Plan
+	pattern    pattern.Pattern
+	client     *kube.Client
+	cluster    v1.Cluster
+	runID      string
+	nextFolder string
+	release    func()
+	// base is what was installed at first, now what is installed.
+	base, now []*unstructured.Unstructured
+	proxies   map[string]*mesh.Proxy
+	life      context.Context
+	end       context.CancelFunc
+}
+
+// effectTimeout is how long the proxies may take to show a change, and to come to rest after it.
+const (
+	effectTimeout = 20 * time.Second
+	effectPeriod  = 250 * time.Millisecond
+)
+
+// OpenSession takes the names of a plan's only pattern, and returns a session that has nothing installed yet.
+func OpenSession(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cluster) (*Session, error) {
+	if len(plan.Jobs) != 1 {
+		return nil, fmt.Errorf("a session is of one pattern, not of %d", len(plan.Jobs))
+	}
+	job := &plan.Jobs[0]
+	s := &Session{plan: plan, pattern: plan.byName[job.Pattern], client: client, cluster: cluster, runID: randomRunID(), proxies: map[string]*mesh.Proxy{}}
+	s.Folder = filepath.Join(plan.Options.ResultsDir, s.runID)
+	if err := os.MkdirAll(s.Folder, 0o755); err != nil {
+		return nil, fmt.Errorf("make the results folder: %w", err)
+	}
+	if err := pointLatest(plan.Options.ResultsDir, s.runID); err != nil {
+		return nil, err
+	}
+	plan.session = s
+	job.RunID, job.Options.Keep = s.runID, true
+	release, _, err := claimNames(ctx, client, s.runID, s.pattern.Name, s.pattern.Namespaces(job.Values), job.Options.Timeouts)
+	if err != nil {
+		return nil, err
+	}
+	s.release = release
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+// Judge judges the pattern's claims, in a process of their own, and writes a report into a folder of this name. The first
+// time it installs the pattern; later it judges what is installed. mutation is the file that Mutate was given, if any.
+func (s *Session) Judge(ctx context.Context, name, mutation string, sink Sink) (v1.Pattern, error) {
+	job := &s.plan.Jobs[0]
+	job.Attached, job.Mutation = s.base != nil, mutation
+	s.nextFolder = filepath.Join(s.Folder, name)
+	result, err := Execute(ctx, s.plan, s.client, s.cluster, sink)
+	if err != nil {
+		return v1.Pattern{}, err
+	}
+	judged := result.Report.Patterns[0]
+	if interrupted := result.Report.Run.Interrupted; interrupted != "" {
+		return judged, fmt.Errorf("interrupted by %s", interrupted)
+	}
+	if s.base == nil {
+		maps.Copy(job.Values, judged.Parameters)
+		job.Mutation = ""
+		if s.base, err = Objects(s.pattern, *job); err != nil {
+			return judged, err
+		}
+		s.now = s.base
+	}
+	return judged, nil
+}
+
+// Mutate changes what is installed by a file of patches, and returns when the proxies have come to rest again. effect says
+// what changed on which proxy; it is empty when none shows anything.
+func (s *Session) Mutate(ctx context.Context, file string) (effect string, err error) {
+	job := s.plan.Jobs[0]
+	job.Mutation = file
+	target, err := Objects(s.pattern, job)
+	if err != nil {
+		return "", err
+	}
+	return s.bring(ctx, target)
+}
+
+// Restore brings back what was installed at first.
+func (s *Session) Restore(ctx context.Context) error {
+	if len(mesh.Difference(s.now, s.base)) == 0 && len(s.now) == len(s.base) {
+		return nil
+	}
+	effect, err := s.bring(ctx, s.base)
+	if err == nil && effect == "" {
+		err = fmt.Errorf("no proxy shows within %s that the change was taken back", effectTimeout)
+	}
+	return err
+}
+
+func (s *Session) bring(ctx context.Context, target []*unstructured.Unstructured) (effect string, err error) {
+	before, err := s.fingerprints(ctx)
+	if err != nil {
+		return "", err
+	}
+	// Even what is applied in part has to be taken back.
+	from := s.now
+	s.now = append(slices.Clone(from), mesh.Difference(from, target)...)
+	if err := mesh.Change(ctx, s.client, from, target, s.plan.Jobs[0].Options.Timeouts.Ready); err != nil {
+		return "", fmt.Errorf("change what is installed: %w", err)
+	}
+	s.now = target
+	return s.awaitEffect(ctx, before)
+}
+
+// awaitEffect waits until the proxies differ from before and have come to rest.
+func (s *Session) awaitEffect(ctx context.Context, before mesh.Fingerprints) (effect string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, effectTimeout)
+	defer cancel()
+	ticker := time.NewTicker(effectPeriod)
+	defer ticker.Stop()
+	last := before
+	for {
+		// A proxy that is starting or leaving cannot be asked; the next look tells.
+		if now, err := s.fingerprints(ctx); err == nil {
+			effect = before.Difference(now)
+			if effect != "" && last.Difference(now) == "" {
+				return effect, nil
+			}
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			if effect == "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return "", nil
+			}
+			return effect, context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
+
+// fingerprints are those of all proxies of the pattern's hops as they are now.
+func (s *Session) fingerprints(ctx context.Context) (mesh.Fingerprints, error) {
+	result := mesh.Fingerprints{}
+	for _, hop := range s.pattern.Hops {
+		if hop.Kind == pattern.Plain {
+			continue
+		}
+		namespace := s.plan.Jobs[0].Values[hop.Namespace]
+		pods, err := s.client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: hop.Selector, FieldSelector: "status.phase=Running"})
+		if err != nil {
+			return nil, fmt.Errorf("find the pods of %s: %w", hop.Name, err)
+		}
+		for _, pod := range pods.Items {
+			if pod.DeletionTimestamp != nil {
+				continue
+			}
+			proxy := s.proxies[string(pod.UID)]
+			if proxy == nil {
+				proxy = mesh.NewProxy(s.life, s.client, hop.Name, pod)
+				s.proxies[string(pod.UID)] = proxy
+			}
+			if result[proxy.String()], err = mesh.TakeFingerprint(ctx, proxy); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return result, nil
+}
+
+// Close removes what is installed, and gives the names back.
+func (s *Session) Close(ctx context.Context) error {
+	defer s.release()
+	s.end()
+	job := s.plan.Jobs[0]
+	left, err := mesh.Remove(context.WithoutCancel(ctx), s.client, s.pattern.Namespaces(job.Values), job.Options.Timeouts.Gone)
+	if len(left) > 0 {
+		err = errors.Join(err, fmt.Errorf("left behind: %s", strings.Join(left, ", ")))
+	}
+	return err
+}
