@@ -17,6 +17,8 @@ import (
 type clusterOptions struct {
 	kubeconfig, context, registry string
 	lab                           lab.Options
+	// fixtures are those whose images are needed.
+	fixtures []string
 	// neverStart makes a lab that does not run an error instead of starting it.
 	neverStart bool
 }
@@ -60,7 +62,7 @@ func findCluster(ctx context.Context, options clusterOptions) (*provider.Cluster
 		return nil, labError(err)
 	}
 	options.lab.Progress = newProgress(os.Stderr)
-	if err := l.EnsureFixtures(ctx, options.lab); err != nil {
+	if err := l.EnsureFixtures(ctx, options.lab, options.fixtures); err != nil {
 		return nil, environmentError(err)
 	}
 	return provider.FromLab(l), nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,6 +103,7 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 			return nil, err
 		}
 	}
+	options.fixtures = fixturesOf(selected)
 	cluster, err := findCluster(ctx, options)
 	if err != nil {
 		return nil, err
@@ -134,6 +136,19 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 		return nil, environmentError(err)
 	}
 	return &prepared{plan: plan, client: client, identity: identity}, nil
+}
+
+// fixturesOf are the programs that the patterns install.
+func fixturesOf(patterns []pattern.Pattern) []string {
+	var programs []string
+	for _, p := range patterns {
+		for _, parameter := range p.Parameters {
+			if parameter.Fixture != "" && !slices.Contains(programs, parameter.Fixture) {
+				programs = append(programs, parameter.Fixture)
+			}
+		}
+	}
+	return programs
 }
 
 func chooseClient(wanted string, cluster *provider.Cluster) string {

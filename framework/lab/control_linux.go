@@ -31,17 +31,21 @@ func (l *Lab) Status(ctx context.Context) (node.Status, error) {
 
 // EnsureFixtures makes sure that the lab has the fixtures of this program: a lab that another build of it started has
 // those of that build.
-func (l *Lab) EnsureFixtures(ctx context.Context, options Options) error {
+func (l *Lab) EnsureFixtures(ctx context.Context, options Options, needed []string) error {
 	options, err := options.withDefaults()
 	if err != nil {
 		return err
 	}
-	archive, err := build.Fixtures(ctx, build.Cache{Dir: options.CacheDir}, options.Progress)
+	archives, err := build.Fixtures(ctx, build.Cache{Dir: options.CacheDir}, needed, options.Progress)
 	if err != nil {
 		return err
 	}
-	_, err = l.ask(ctx, http.MethodPost, "/images", url.Values{"archive": {archive}})
-	return err
+	for _, archive := range archives {
+		if _, err := l.ask(ctx, http.MethodPost, "/images", url.Values{"archive": {archive}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *Lab) ask(ctx context.Context, method, path string, form url.Values) ([]byte, error) {

@@ -45,4 +45,4 @@ func (l *Lab) Command(context.Context, string, ...string) (*exec.Cmd, error) {
 func (l *Lab) Status(context.Context) (node.Status, error) { return node.Status{}, unsupported() }
 
 // EnsureFixtures is for Linux only.
-func (l *Lab) EnsureFixtures(context.Context, Options) error { return unsupported() }
+func (l *Lab) EnsureFixtures(context.Context, Options, []string) error { return unsupported() }

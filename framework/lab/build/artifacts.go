@@ -45,6 +45,7 @@ func FixtureImages() map[string]string {
 	for _, program := range fixturePrograms {
 		images[program] = image{name: "fixtures/" + program, tag: tag}.reference()
 	}
+	images[databaseFixture] = image{name: "fixtures/" + databaseFixture, tag: databaseTag(loadSources())}.reference()
 	return images
 }
 
@@ -67,14 +68,25 @@ func All(ctx context.Context, cache Cache, versions Versions, progress Progress)
 	return b.all(ctx)
 }
 
-// Fixtures builds the images of the fixtures and returns their archive.
-func Fixtures(ctx context.Context, cache Cache, progress Progress) (string, error) {
+// Fixtures builds the images of the fixtures that are needed, and returns their archives.
+func Fixtures(ctx context.Context, cache Cache, needed []string, progress Progress) ([]string, error) {
 	toolchain, err := Toolchain(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	b := builder{cache: cache, sources: loadSources(), toolchain: toolchain, progress: progress}
-	return b.fixtures(ctx)
+	archive, err := b.fixtures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	archives := []string{archive}
+	if slices.Contains(needed, databaseFixture) {
+		if archive, err = b.database(ctx); err != nil {
+			return nil, err
+		}
+		archives = append(archives, archive)
+	}
+	return archives, nil
 }
 
 type builder struct {
