@@ -40,6 +40,13 @@ type Record struct {
 	Hop, LogPod string
 }
 
+// Connection is what an application recorded about a connection that it made for a probe.
+type Connection struct {
+	record.Connection
+	// Hop and LogPod say whose log it stood in.
+	Hop, LogPod string
+}
+
 // Flow is all that is known of one probe.
 type Flow struct {
 	Result traffic.Result
@@ -47,6 +54,9 @@ type Flow struct {
 	RequestID string
 	Lines     []Line
 	Records   []Record
+	// Connections are those that an application made for the request, Accepted those that a database took.
+	Connections []Connection
+	Accepted    []Accepted
 }
 
 // ID is the probe's identity.
@@ -61,6 +71,17 @@ func (f Flow) At(hop string, inbound bool) []Line {
 		}
 	}
 	return lines
+}
+
+// QueriesFrom returns the connections over which the application of a hop asked for what the probe needed.
+func (f Flow) QueriesFrom(hop string) []Connection {
+	var queries []Connection
+	for _, c := range f.Connections {
+		if c.Hop == hop && c.Purpose == record.Query {
+			queries = append(queries, c)
+		}
+	}
+	return queries
 }
 
 // RecordsAt returns the records of a hop's application.

@@ -145,7 +145,7 @@ func TestJoin(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, hopsOf(join(results, parse(t, test.lines...), test.records))); diff != "" {
+			if diff := cmp.Diff(test.want, hopsOf(join(results, gathered{lines: parse(t, test.lines...), records: test.records}))); diff != "" {
 				t.Errorf("joined hops by probe (-want +got):\n%s", diff)
 			}
 		})
@@ -154,7 +154,7 @@ func TestJoin(t *testing.T) {
 
 func TestJoinKeepsOneFlowPerResultInTheOrderOfSending(t *testing.T) {
 	results := sent(3)
-	for index, flow := range join(results, nil, nil) {
+	for index, flow := range join(results, gathered{}) {
 		if flow.ID() != results[index].Probe.ID || flow.Result.Status != 200 {
 			t.Errorf("flow %d is that of %s with status %d", index, flow.ID(), flow.Result.Status)
 		}
@@ -164,11 +164,11 @@ func TestJoinKeepsOneFlowPerResultInTheOrderOfSending(t *testing.T) {
 func TestJoinSortsLinesByTimeAndKeepsTheFirstRequestID(t *testing.T) {
 	results := sent(1)
 	path := "/productpage?meshproof=" + results[0].Probe.ID
-	flow := join(results, parse(t,
+	flow := join(results, gathered{lines: parse(t,
 		logged{hop: "first", path: path, id: "r1", second: 3},
 		logged{hop: "second", path: path, id: "r2", second: 2},
 		logged{hop: "third", id: "r1", second: 1},
-	), nil)[0]
+	)})[0]
 	if diff := cmp.Diff(map[int]string{1: "third, second, first"}, hopsOf([]Flow{flow})); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}

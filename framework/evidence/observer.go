@@ -239,7 +239,7 @@ func (o *Observer) Collect(ctx context.Context, results []traffic.Result, mark M
 	gather := newGathering(o, mark)
 	for {
 		changed := gather.read()
-		flows := Flows{List: join(results, gather.lines, gather.records), Gaps: o.gapsNow()}
+		flows := Flows{List: join(results, gather.gathered), Gaps: o.gapsNow()}
 		if complete(flows.List, possible(witnesses, flows.Gaps)) {
 			return flows, nil
 		}
@@ -272,8 +272,15 @@ func (o *Observer) gapsNow() map[string]Gap {
 type gathering struct {
 	observer *Observer
 	next     Mark
-	lines    []Line
-	records  []Record
+	gathered
+}
+
+// gathered is what the logs hold.
+type gathered struct {
+	lines       []Line
+	records     []Record
+	connections []Connection
+	accepted    []Accepted
 }
 
 func newGathering(o *Observer, mark Mark) *gathering {
@@ -311,6 +318,11 @@ func (g *gathering) read() []<-chan struct{} {
 		take(s.app, func(text string) {
 			if parsed, ok := record.Parse([]byte(text)); ok {
 				g.records = append(g.records, Record{Request: parsed, Hop: s.hop.Name, LogPod: s.pod.Name})
+			} else if parsed, ok := record.ParseConnection([]byte(text)); ok {
+				g.connections = append(g.connections, Connection{Connection: parsed, Hop: s.hop.Name, LogPod: s.pod.Name})
+			} else if parsed, ok := parseAccepted(text); ok {
+				parsed.Hop, parsed.LogPod = s.hop.Name, s.pod.Name
+				g.accepted = append(g.accepted, parsed)
 			}
 		})
 	}
