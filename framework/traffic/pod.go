@@ -43,32 +43,51 @@ func (p *Pod) Do(ctx context.Context, probe Probe) (Result, error) {
 	if err != nil {
 		return Result{Probe: probe}, err
 	}
-	// The agent answers after the probe's own timeout at the latest; the rest is for the way there and back.
-	ctx, cancel := context.WithTimeout(ctx, probe.Timeout()+10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+"/probe", bytes.NewReader(body))
-	if err != nil {
-		return Result{Probe: probe}, err
-	}
-	response, err := p.client.Do(request)
-	if err != nil {
-		return Result{Probe: probe}, fmt.Errorf("ask the agent in %s: %w", p.name, err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return Result{Probe: probe}, fmt.Errorf("read the answer of the agent in %s: %w", p.name, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return Result{Probe: probe}, fmt.Errorf("the agent in %s refuses the probe: %s: %s", p.name, response.Status, bytes.TrimSpace(answer))
-	}
 	var seen wire.ProbeResponse
-	if err := json.Unmarshal(answer, &seen); err != nil {
-		return Result{Probe: probe}, fmt.Errorf("read the answer of the agent in %s: %w", p.name, err)
+	if err := p.ask(ctx, "/probe", body, probe.Timeout(), &seen); err != nil {
+		return Result{Probe: probe}, err
 	}
 	return Result{
 		Probe: probe, Status: seen.Status, Header: seen.Headers, Body: seen.Body, Truncated: seen.Truncated, Err: seen.Error,
 		LocalAddress: seen.LocalAddress, RemoteAddress: seen.RemoteAddress, TLS: seen.TLS, StartedAt: seen.StartedAt,
 		Duration: time.Duration(seen.Milliseconds * float64(time.Millisecond)),
 	}, nil
+}
+
+// Ask implements DatabaseClient.
+func (p *Pod) Ask(ctx context.Context, request wire.DatabaseRequest) (wire.DatabaseResponse, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return wire.DatabaseResponse{}, err
+	}
+	var seen wire.DatabaseResponse
+	err = p.ask(ctx, "/database", body, time.Duration(request.TimeoutMilliseconds)*time.Millisecond, &seen)
+	return seen, err
+}
+
+// ask asks the agent, and reads its answer.
+func (p *Pod) ask(ctx context.Context, path string, body []byte, timeout time.Duration, answer any) error {
+	// The agent answers after the probe's own timeout at the latest; the rest is for the way there and back.
+	ctx, cancel := context.WithTimeout(ctx, max(timeout, wire.DefaultTimeout)+10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	response, err := p.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the agent in %s: %w", p.name, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("read the answer of the agent in %s: %w", p.name, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the agent in %s refuses the probe: %s: %s", p.name, response.Status, bytes.TrimSpace(text))
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("read the answer of the agent in %s: %w", p.name, err)
+	}
+	return nil
 }

@@ -68,6 +68,13 @@ type Client interface {
 	Do(ctx context.Context, probe Probe) (Result, error)
 }
 
+// DatabaseClient is a vantage point that can ask databases too.
+type DatabaseClient interface {
+	// Ask asks a MongoDB, over connections of its own. The error is of the vantage point itself; what a server refuses is in
+	// the response.
+	Ask(ctx context.Context, request wire.DatabaseRequest) (wire.DatabaseResponse, error)
+}
+
 // IDParameter is the query parameter that carries a probe's identity.
 const IDParameter = "meshproof"
 

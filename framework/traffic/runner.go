@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/meshproof/meshproof/fixtures/agent/wire"
+	"github.com/meshproof/meshproof/fixtures/mongodb"
 )
 
 // bodyLimit bounds how much of an answer is kept, in bytes.
@@ -77,4 +78,9 @@ func describe(ctx context.Context, err error) string {
 		return cause.Error()
 	}
 	return err.Error()
+}
+
+// Ask implements DatabaseClient.
+func (Runner) Ask(ctx context.Context, request wire.DatabaseRequest) (wire.DatabaseResponse, error) {
+	return mongodb.Ask(ctx, request)
 }
