@@ -98,14 +98,16 @@ func (h *haproxy) adminSocket() string { return filepath.Join(h.runDir, "admin.s
 
 // start starts a process, which takes over from the current one as soon as it can serve.
 func (h *haproxy) start(dir string) (*worker, error) {
-	args := []string{"-db", "-f", mainFile}
+	// Quiet, it still says what is wrong with a configuration, but no more when it serves: not which proxies have ended.
+	args := []string{"-db", "-q", "-f", mainFile}
 	if h.current != nil {
 		args = append(args, "-x", h.adminSocket(), "-sf", strconv.Itoa(h.current.cmd.Process.Pid))
 	}
 	w := &worker{cmd: exec.Command(h.program, args...), dir: dir, ended: make(chan struct{})}
 	w.cmd.Dir = dir
-	// Its access log is the container's standard output, its complaints are the container's standard error.
-	w.cmd.Stdout, w.cmd.Stderr = os.Stdout, os.Stderr
+	w.cmd.Stderr = os.Stderr
+	// Its access log goes to file 3, because it closes the first three when it is quiet.
+	w.cmd.ExtraFiles = []*os.File{os.Stdout}
 	if err := w.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start HAProxy: %w", err)
 	}

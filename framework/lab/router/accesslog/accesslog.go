@@ -19,7 +19,7 @@ import (
 // set by the rules of HTTPRules and TCPRules, because neither the request nor the TLS hello is there any more when a line
 // is written. The json converter keeps what a client sent from ending a string.
 const (
-	HTTPFormat = `{` + connection + `,"sni":"%[ssl_fc_sni,json(utf8s)]"` +
+	HTTPFormat = `{` + connection + `,"handshakeMilliseconds":%Th,"idleMilliseconds":%Ti,"sni":"%[ssl_fc_sni,json(utf8s)]"` +
 		`,"method":"%[var(txn.method),json(utf8s)]","host":"%[var(txn.host),json(utf8s)]","url":"%[var(txn.url),json(utf8s)]"` +
 		`,"userAgent":"%[var(txn.agent),json(utf8s)]","status":%ST,"responseMilliseconds":%Tr,"milliseconds":%Ta` + route + `}`
 	TCPFormat   = `{` + connection + `,"sni":"%[var(sess.sni),json(utf8s)]","milliseconds":%Tt` + route + `}`
@@ -43,7 +43,7 @@ const (
 
 // Entry is one line.
 type Entry struct {
-	// Time is when the request, or the connection, was accepted, with a precision of a millisecond.
+	// Time is when the request began, or the connection was accepted, with a precision of a millisecond.
 	Time time.Time `json:"-"`
 	// Client is the address from which the client's connection came, as host:port.
 	Client string `json:"client"`
@@ -84,16 +84,18 @@ type Entry struct {
 
 // Parse reads one line. A line that is no JSON object is an error: it is none of the access log.
 func Parse(line string) (Entry, error) {
+	// HAProxy's time is that of the connection, or of the end of the request before; what came between is told apart.
 	read := struct {
-		Seconds float64 `json:"time"`
+		Seconds   float64 `json:"time"`
+		Handshake int64   `json:"handshakeMilliseconds"`
+		Idle      int64   `json:"idleMilliseconds"`
 		*Entry
 	}{Entry: &Entry{}}
 	if err := json.Unmarshal([]byte(line), &read); err != nil {
 		return Entry{}, fmt.Errorf("read a line of the router's access log: %w", err)
 	}
 	entry := *read.Entry
-	seconds, fraction := math.Modf(read.Seconds)
-	entry.Time = time.Unix(int64(seconds), int64(math.Round(fraction*1000))*int64(time.Millisecond)).UTC()
+	entry.Time = time.UnixMilli(int64(math.Round(read.Seconds*1000)) + max(read.Handshake, 0) + max(read.Idle, 0)).UTC()
 	fields := reflect.ValueOf(&entry).Elem()
 	for i := range fields.NumField() {
 		if field := fields.Field(i); field.Kind() == reflect.String && isUnknown(field.String()) {
