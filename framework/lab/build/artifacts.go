@@ -22,8 +22,8 @@ type Artifacts struct {
 	Selection Selection
 	// Root is a root file system of Debian packages, of which only usr is used.
 	Root string
-	// Kubernetes, Istio, CoreDNS and Envoy are folders of programs.
-	Kubernetes, Istio, CoreDNS, Envoy string
+	// Kubernetes, Istio, CoreDNS and Envoy are folders of programs; Router also holds the definitions of OpenShift's kinds.
+	Kubernetes, Istio, CoreDNS, Envoy, Router string
 	// Manifests is the file that installs istiod.
 	Manifests string
 	// ImageArchives are archives of images, for the container runtime to import; the first holds what the lab itself runs.
@@ -32,6 +32,8 @@ type Artifacts struct {
 	StoreKey string
 	// PauseImage is the image of the pods' sandboxes.
 	PauseImage string
+	// RouterImage is that of the router's pod.
+	RouterImage string
 }
 
 // fixturePrograms are the packages under fixtures/ that become images.
@@ -49,7 +51,7 @@ func FixtureImages() map[string]string {
 	return images
 }
 
-func fixtureTag(src sources) string { return Key(src.digest(FixturesModule)) }
+func fixtureTag(src sources) string { return Key(src.digest(mainModuleSources("fixtures")...)) }
 
 // All builds what is not in the cache yet and returns everything. Progress is told of each step that does work.
 func All(ctx context.Context, cache Cache, versions Versions, progress Progress) (Artifacts, error) {
@@ -120,6 +122,7 @@ func (b builder) all(ctx context.Context) (Artifacts, error) {
 			{istioPart(b.selection.Istio), &result.Istio},
 			{coreDNSPart(), &result.CoreDNS},
 			{pausePart(), &pause},
+			{routerPart(), &result.Router},
 		} {
 			dir, err := step.part.build(groupCtx, b.cache, b.sources, b.toolchain, b.progress)
 			if err != nil {
@@ -154,9 +157,23 @@ func (b builder) images(ctx context.Context, result *Artifacts, istioTag, pauseD
 	if err != nil {
 		return err
 	}
-	result.ImageArchives = []string{base, fixtures}
-	result.StoreKey = Key(base, fixtures)
+	router, err := b.routerArchive(ctx, result)
+	if err != nil {
+		return err
+	}
+	result.ImageArchives = []string{base, router, fixtures}
+	result.StoreKey = Key(base, router, fixtures)
 	return nil
+}
+
+// routerArchive returns the archive of the router's image, which changes with its program alone.
+func (b builder) routerArchive(ctx context.Context, result *Artifacts) (string, error) {
+	key := Key("router", result.Router, result.Root)
+	result.RouterImage = image{name: "router", tag: key}.reference()
+	return imageArchive(ctx, b.cache, key, "image of the router", b.progress, func() ([]image, error) {
+		router, err := routerImage(key, result.Router, result.Root)
+		return []image{router}, err
+	})
 }
 
 // fixtures returns the archive of the fixtures' images.

@@ -17,6 +17,7 @@ import (
 // debianPackages are what the lab's root file system is made of, with all that they depend on.
 var debianPackages = []string{
 	"etcd-server", "containerd", "runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2", "mount",
+	"haproxy",
 }
 
 // debianRoot returns the folder that holds a root file system: Debian packages, fetched by the host's own apt into a
@@ -138,7 +139,7 @@ func finishRoot(root string) error {
 			return err
 		}
 	}
-	for _, program := range []string{"usr/bin/containerd", "usr/sbin/runc", "usr/bin/etcd", "usr/lib/cni/bridge", "usr/sbin/xtables-nft-multi", "usr/bin/mount", "usr/bin/ctr"} {
+	for _, program := range []string{"usr/bin/containerd", "usr/sbin/runc", "usr/bin/etcd", "usr/lib/cni/bridge", "usr/sbin/xtables-nft-multi", "usr/bin/mount", "usr/bin/ctr", "usr/sbin/haproxy"} {
 		if _, err := os.Stat(filepath.Join(root, program)); err != nil {
 			return fmt.Errorf("the packages do not hold %s as Debian 12's do: %w", program, err)
 		}

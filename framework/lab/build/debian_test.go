@@ -90,7 +90,7 @@ func TestMergeIntoRefusesAFolderForAFile(t *testing.T) {
 func packages(t *testing.T) string {
 	root := t.TempDir()
 	put(t, root,
-		"usr/bin/containerd", "1", "usr/bin/ctr", "2", "usr/bin/etcd", "3", "usr/sbin/runc", "4", "usr/lib/cni/bridge", "5",
+		"usr/bin/containerd", "1", "usr/bin/ctr", "2", "usr/bin/etcd", "3", "usr/sbin/runc", "4", "usr/sbin/haproxy", "10", "usr/lib/cni/bridge", "5",
 		"sbin/xtables-nft-multi", "6", "bin/mount", "7", "lib/x86_64-linux-gnu/libc.so.6", "8", "usr/lib/x86_64-linux-gnu/libz.so.1", "9",
 		"etc/passwd", "x", "var/lib/dpkg/info", "x", "usr/share/doc/a", "x", "usr/include/a.h", "x",
 		"usr/lib/x86_64-linux-gnu/perl/a", "x", "usr/lib/x86_64-linux-gnu/perl-base/a", "x", "usr/lib/x86_64-linux-gnu/gconv/a", "x")
@@ -102,7 +102,7 @@ func packages(t *testing.T) string {
 func TestFinishRoot(t *testing.T) {
 	root := packages(t)
 	want := map[string]string{
-		"usr/bin/containerd": "1", "usr/bin/ctr": "2", "usr/bin/etcd": "3", "usr/sbin/runc": "4", "usr/lib/cni/bridge": "5",
+		"usr/bin/containerd": "1", "usr/bin/ctr": "2", "usr/bin/etcd": "3", "usr/sbin/runc": "4", "usr/sbin/haproxy": "10", "usr/lib/cni/bridge": "5",
 		"usr/sbin/xtables-nft-multi": "6", "usr/bin/mount": "7", "usr/lib/x86_64-linux-gnu/libc.so.6": "8", "usr/lib/x86_64-linux-gnu/libz.so.1": "9",
 		"usr/lib64/ld-linux-x86-64.so.2": "-> /lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
 	}
@@ -118,7 +118,7 @@ func TestFinishRoot(t *testing.T) {
 }
 
 func TestFinishRootNamesWhatIsMissing(t *testing.T) {
-	for _, missing := range []string{"usr/bin/containerd", "usr/bin/ctr", "usr/bin/etcd", "usr/sbin/runc", "usr/lib/cni/bridge", "sbin/xtables-nft-multi", "bin/mount"} {
+	for _, missing := range []string{"usr/bin/containerd", "usr/bin/ctr", "usr/bin/etcd", "usr/sbin/runc", "usr/sbin/haproxy", "usr/lib/cni/bridge", "sbin/xtables-nft-multi", "bin/mount"} {
 		t.Run(missing, func(t *testing.T) {
 			root := packages(t)
 			must(t, os.Remove(filepath.Join(root, missing)))

@@ -191,6 +191,19 @@ func pilotImage(tag, istioDir string) image {
 	}}
 }
 
+// routerImage is the router's controller and the HAProxy that it runs.
+func routerImage(tag, routerDir, root string) (image, error) {
+	haproxy := filepath.Join(root, "usr/sbin/haproxy")
+	libraries, err := libraryFiles(root, []string{haproxy})
+	if err != nil {
+		return image{}, err
+	}
+	return image{name: "router", tag: tag, user: "65532:65532", entrypoint: []string{"/usr/local/bin/router"}, files: append(libraries,
+		imageFile{path: "/usr/local/bin/router", source: filepath.Join(routerDir, "router"), mode: 0o755},
+		imageFile{path: "/usr/sbin/haproxy", source: haproxy, mode: 0o755},
+	)}, nil
+}
+
 // programImage is an image of one static program.
 func programImage(name, tag, program string) image {
 	target := "/" + filepath.Base(program)

@@ -3,7 +3,6 @@ package build
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +20,8 @@ type part struct {
 	packages []string
 	program  string
 	tags     string
-	// sources is the folder of the archive that decides whether it is built again; empty means the whole module.
-	sources string
+	// sources are the folders and files of the archive that decide whether it is built again; none means the whole module.
+	sources []string
 	// ldflags stamp the versions, without which a node reports v0.0.0-master+$Format:%H$.
 	ldflags []string
 	// links are further names of program.
@@ -67,21 +66,43 @@ func coreDNSPart() part {
 // pausePart builds the program of the pods' sandboxes. It imports nothing, so that an edit of another fixture leaves it,
 // and with it the images of the lab, as they are.
 func pausePart() part {
-	return part{name: "pause", module: FixturesModule, sources: FixturesModule + "/fixtures/pause", packages: []string{"./fixtures/pause"}}
+	return part{name: "pause", module: MainModule, sources: []string{MainModule + "/fixtures/pause"}, packages: []string{"./fixtures/pause"}}
+}
+
+// routerPart builds the controller of the router, and takes the definitions of OpenShift's kinds from the module that it
+// has their Go types from.
+func routerPart() part {
+	const api = "github.com/openshift/api"
+	return part{
+		name: "router", module: MainModule, sources: mainModuleSources("framework/lab/router"), packages: []string{"./framework/lab/router"},
+		files: []moduleFile{
+			{name: "routes.crd.yaml", module: api, path: "route/v1/zz_generated.crd-manifests/routes.crd.yaml"},
+			{name: "ingresses.crd.yaml", module: api, path: "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_ingresses.crd.yaml"},
+		},
+	}
 }
 
 // fixturesPart builds the programs that patterns install.
 func fixturesPart(programs ...string) part {
-	p := part{name: "fixtures", module: FixturesModule}
+	p := part{name: "fixtures", module: MainModule, sources: mainModuleSources("fixtures")}
 	for _, program := range programs {
 		p.packages = append(p.packages, "./fixtures/"+program)
 	}
 	return p
 }
 
+// mainModuleSources are what the programs below a folder of the main module are made of.
+func mainModuleSources(folder string) []string {
+	return []string{MainModule + "/" + folder, MainModule + "/go.mod", MainModule + "/go.sum"}
+}
+
 // build returns the cache entry that holds the part's programs.
 func (p part) build(ctx context.Context, cache Cache, src sources, toolchain string, progress Progress) (string, error) {
-	key := Key(src.digest(cmp.Or(p.sources, p.module)), toolchain, strings.Join(p.packages, " "), p.tags, strings.Join(p.ldflags, " "))
+	sources := p.sources
+	if len(sources) == 0 {
+		sources = []string{p.module}
+	}
+	key := Key(src.digest(sources...), toolchain, strings.Join(p.packages, " "), p.tags, strings.Join(p.ldflags, " "))
 	return cache.Entry(ctx, filepath.Join("bin", filepath.Base(p.module)), key, func(ctx context.Context, dir string) error {
 		return Timed(progress, "build "+p.name, func(step Step) (string, error) {
 			sourceDir, err := src.unpack(ctx, cache, p.module)

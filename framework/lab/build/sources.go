@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/txtar"
 )
 
-// archive holds the source of everything that the lab compiles: the nested modules under parts/ and the fixtures, with
-// their go.mod and go.sum. Go does not embed a folder that is a module of its own, so `make generate` packs them here, and
+// archive holds the source of everything that the lab compiles: the nested modules under parts/, the fixtures and the
+// router, with their go.mod and go.sum. Go does not embed a folder that is a module of its own, so `make generate` packs them here, and
 // a test fails when the pack is stale. It is text, so that a change in it can be read in review.
 //
 //go:embed sources.txtar
@@ -24,8 +25,8 @@ var archive []byte
 const (
 	// PartsPrefix holds one module per part, for example "parts/kubernetes".
 	PartsPrefix = "parts/"
-	// FixturesModule is the main module, reduced to the fixtures' packages.
-	FixturesModule = "meshproof"
+	// MainModule is the main module, reduced to the packages of the fixtures and of the router.
+	MainModule = "meshproof"
 )
 
 // sources is the archive by module folder.
@@ -41,11 +42,14 @@ func loadSources() sources {
 	return s
 }
 
-// digest names the content of one module folder.
-func (s sources) digest(module string) string {
+// digest names the content of folders, and of single files, of the archive.
+func (s sources) digest(paths ...string) string {
+	within := func(name string) bool {
+		return slices.ContainsFunc(paths, func(path string) bool { return name == path || strings.HasPrefix(name, path+"/") })
+	}
 	hash := sha256.New()
 	for _, file := range txtar.Parse(archive).Files {
-		if strings.HasPrefix(file.Name, module+"/") {
+		if within(file.Name) {
 			fmt.Fprintf(hash, "%s %d\n", file.Name, len(file.Data))
 			hash.Write(file.Data)
 		}

@@ -2,7 +2,6 @@ package build
 
 import (
 	"bytes"
-	"cmp"
 	"io/fs"
 	"maps"
 	"os"
@@ -31,7 +30,7 @@ func setArchive(t *testing.T, pairs ...string) sources {
 
 // allParts are all that can be built, of every version.
 func allParts() []part {
-	parts := []part{coreDNSPart(), pausePart(), fixturesPart(fixturePrograms...)}
+	parts := []part{coreDNSPart(), pausePart(), routerPart(), fixturesPart(fixturePrograms...)}
 	for _, version := range kubernetesVersions {
 		parts = append(parts, kubernetesPart(version))
 	}
@@ -54,9 +53,11 @@ func TestArchiveHoldsEveryPart(t *testing.T) {
 				t.Errorf("%s: the archive holds no main.go of package %s", p.name, pkg)
 			}
 		}
-		decides := cmp.Or(p.sources, p.module) + "/"
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(src.files)), func(name string) bool { return strings.HasPrefix(name, decides) }) {
-			t.Errorf("%s: no file of the archive decides whether it is built again", p.name)
+		for _, decides := range append(p.sources, p.module) {
+			inside := func(name string) bool { return name == decides || strings.HasPrefix(name, decides+"/") }
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(src.files)), inside) {
+				t.Errorf("%s: the archive holds nothing at %s, which decides whether it is built again", p.name, decides)
+			}
 		}
 		if len(p.links) > 0 && p.program == "" {
 			t.Errorf("%s: its links lead nowhere", p.name)
@@ -84,7 +85,7 @@ func TestModulesPinTheVersions(t *testing.T) {
 func TestArchiveIsFresh(t *testing.T) {
 	project := filepath.Join("..", "..", "..")
 	onDisk := map[string]string{"meshproof/go.mod": "go.mod", "meshproof/go.sum": "go.sum"}
-	for from, to := range map[string]string{"framework/lab/parts": "parts", "fixtures": "meshproof/fixtures"} {
+	for from, to := range map[string]string{"framework/lab/parts": "parts", "fixtures": "meshproof/fixtures", "framework/lab/router": "meshproof/framework/lab/router"} {
 		must(t, filepath.WalkDir(filepath.Join(project, from), func(file string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.Name() == "testdata" {
 				return filepath.SkipDir
@@ -108,6 +109,29 @@ func TestArchiveIsFresh(t *testing.T) {
 	for name := range packed {
 		if onDisk[name] == "" {
 			t.Errorf("the archive holds %s, which is no more: run `make generate`", name)
+		}
+	}
+}
+
+// A change makes those parts of a module be built again that it belongs to, and no others.
+func TestDigestOfPartsOfAModule(t *testing.T) {
+	digests := func(fixture, router, versions string) [3]string {
+		src := setArchive(t, "meshproof/go.mod", versions, "meshproof/go.sum", "", "meshproof/fixtures/agent/main.go", fixture, "meshproof/framework/lab/router/main.go", router)
+		return [3]string{src.digest(pausePart().sources...), src.digest(fixturesPart().sources...), src.digest(routerPart().sources...)}
+	}
+	before := digests("a\n", "b\n", "c\n")
+	for name, row := range map[string]struct {
+		after [3]string
+		same  [3]bool
+	}{
+		"a fixture":    {digests("other\n", "b\n", "c\n"), [3]bool{true, false, true}},
+		"the router":   {digests("a\n", "other\n", "c\n"), [3]bool{true, true, false}},
+		"the versions": {digests("a\n", "b\n", "other\n"), [3]bool{true, false, false}},
+	} {
+		for i, part := range []string{"pause", "fixtures", "router"} {
+			if (row.after[i] == before[i]) != row.same[i] {
+				t.Errorf("after a change of %s, that %s stays as it is should be %t", name, part, row.same[i])
+			}
 		}
 	}
 }

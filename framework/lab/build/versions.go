@@ -12,6 +12,8 @@ type KubernetesVersion struct {
 	Version string
 	// Module is the folder under parts/ that pins it.
 	Module string
+	// BetaPolicies says that its mutating admission policies, by which Routes get their hosts, are beta and off by default.
+	BetaPolicies bool
 }
 
 // IstioVersion is an Istio that the lab can build.
@@ -40,7 +42,7 @@ type Versions struct {
 var (
 	kubernetesVersions = []KubernetesVersion{
 		{Version: "v1.36.3", Module: "kubernetes"},
-		{Version: "v1.34.4", Module: "kubernetes-1.34"},
+		{Version: "v1.34.4", Module: "kubernetes-1.34", BetaPolicies: true},
 	}
 	istioVersions = []IstioVersion{
 		{Version: "1.31.0", Commit: "eed52ebb66ad", Module: "istio"},

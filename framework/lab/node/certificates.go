@@ -19,7 +19,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// authority is the certificate authority of one lab. It lives as long as the lab.
+// authority is a certificate authority of one lab. It lives as long as the lab.
 type authority struct {
 	dir  string
 	key  *ecdsa.PrivateKey
@@ -29,44 +29,46 @@ type authority struct {
 // certificateLife is far longer than any lab is kept running.
 const certificateLife = 365 * 24 * time.Hour
 
-// newAuthority makes the folder, the authority's certificate and key, and the key that signs service account tokens.
-func newAuthority(dir string) (*authority, error) {
+// newAuthority makes the folder, and in it the authority's certificate and key.
+func newAuthority(dir, commonName string) (*authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make the lab's authority: %w", err)
+		return nil, fmt.Errorf("make the authority %s: %w", commonName, err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "meshproof-lab"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: commonName},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(certificateLife),
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return nil, fmt.Errorf("make the lab's authority: %w", err)
+		return nil, fmt.Errorf("make the authority %s: %w", commonName, err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, err
 	}
 	a := &authority{dir: dir, key: key, cert: cert}
-	if err := a.write("ca", der, key); err != nil {
-		return nil, err
-	}
-	serviceAccounts, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	return a, a.write("ca", der, key)
+}
+
+// makeServiceAccountKey makes the key that signs service account tokens, and its public half, which verifies them.
+func (a *authority) makeServiceAccountKey() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := a.write("service-accounts", nil, serviceAccounts); err != nil {
-		return nil, err
+	if err := a.write("service-accounts", nil, key); err != nil {
+		return err
 	}
-	public, err := x509.MarshalPKIXPublicKey(serviceAccounts.Public())
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, os.WriteFile(a.path("service-accounts.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600)
+	return os.WriteFile(a.path("service-accounts.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600)
 }
 
 func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
@@ -135,8 +137,11 @@ func (a *authority) kubeconfig(target, client, server, contextName string) error
 
 // issueAll makes every certificate and kubeconfig of the node.
 func issueAll(spec Spec) error {
-	a, err := newAuthority(spec.CertificateDir())
+	a, err := newAuthority(spec.CertificateDir(), "meshproof-lab")
 	if err != nil {
+		return err
+	}
+	if err := a.makeServiceAccountKey(); err != nil {
 		return err
 	}
 	for _, one := range []struct {
@@ -164,6 +169,16 @@ func issueAll(spec Spec) error {
 		}
 	}
 	return a.kubeconfig(spec.AdminKubeconfig(), "admin", insideServer(), ContextName(spec.Name))
+}
+
+// issueRouter makes the router's default certificate, for every name of the apps domain. Its authority is another one than
+// the cluster's, as on OpenShift, so that trust in the one is not taken for trust in the other.
+func issueRouter(spec Spec) error {
+	a, err := newAuthority(spec.routerCertificateDir(), "meshproof-lab-router")
+	if err != nil {
+		return err
+	}
+	return a.issue("default", "*."+AppsDomain, nil, "*."+AppsDomain)
 }
 
 func insideServer() string { return fmt.Sprintf("https://%s:%d", NodeAddress, APIPort) }

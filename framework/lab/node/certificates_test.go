@@ -114,6 +114,29 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+// The router's certificate is good for the hosts of Routes, and for nobody who trusts the cluster's authority.
+func TestRouterCertificate(t *testing.T) {
+	spec := issued(t)
+	if err := issueRouter(spec); err != nil {
+		t.Fatal(err)
+	}
+	_, cert := pair(t, spec, "router/default")
+	data, err := os.ReadFile(filepath.Join(spec.CertificateDir(), "router/ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(data)
+	for host, good := range map[string]bool{"web-shop.apps.mesh.lab": true, "apps.mesh.lab": false, "a.b.apps.mesh.lab": false, "web.mesh.lab": false} {
+		if _, err := cert.Verify(x509.VerifyOptions{Roots: trusted, DNSName: host}); (err == nil) != good {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if _, err := cert.Verify(x509.VerifyOptions{Roots: pool(t, spec)}); err == nil {
+		t.Error("the cluster's authority vouches for it")
+	}
+}
+
 func TestKeysAreTheirOwners(t *testing.T) {
 	spec := issued(t)
 	entries, err := os.ReadDir(spec.CertificateDir())

@@ -33,7 +33,7 @@ type cluster struct {
 	report func(step string, work func() (string, error)) error
 }
 
-// start returns when the node is ready, and the mesh accepts and injects pods.
+// start returns when the node is ready, the mesh accepts and injects pods, and Routes are served.
 func (c *cluster) start(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	runtimeUp := make(chan struct{})
@@ -91,6 +91,9 @@ func (c *cluster) startRest(ctx context.Context, group *errgroup.Group, runtimeU
 	group.Go(func() error {
 		return c.report("istiod", func() (string, error) { return "ready", installIstio(ctx, client, c.spec) })
 	})
+	group.Go(func() error {
+		return c.report("router", func() (string, error) { return "ready", installRouter(ctx, client, c.spec) })
+	})
 	return nil
 }
 
@@ -125,18 +128,23 @@ func (c *cluster) startEtcd(ctx context.Context) error {
 
 func (c *cluster) startAPIServer(ctx context.Context) error {
 	pki := func(name string) string { return filepath.Join(c.spec.CertificateDir(), name) }
-	apiserver, err := c.parts.start("kube-apiserver", c.program("kube-apiserver"),
-		"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address="+NodeAddress,
-		"--service-cluster-ip-range="+ServiceCIDR, "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-		"--client-ca-file="+pki("ca.crt"), "--tls-cert-file="+pki("apiserver.crt"), "--tls-private-key-file="+pki("apiserver.key"),
-		"--kubelet-client-certificate="+pki("apiserver-to-kubelet.crt"), "--kubelet-client-key="+pki("apiserver-to-kubelet.key"),
-		"--kubelet-certificate-authority="+pki("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
-		"--service-account-issuer=https://kubernetes.default.svc.cluster.local", "--service-account-key-file="+pki("service-accounts.pub"),
-		"--service-account-signing-key-file="+pki("service-accounts.key"),
-		"--requestheader-client-ca-file="+pki("ca.crt"), "--requestheader-allowed-names=front-proxy-client",
+	args := []string{
+		"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address=" + NodeAddress,
+		"--service-cluster-ip-range=" + ServiceCIDR, "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+		"--client-ca-file=" + pki("ca.crt"), "--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
+		"--kubelet-client-certificate=" + pki("apiserver-to-kubelet.crt"), "--kubelet-client-key=" + pki("apiserver-to-kubelet.key"),
+		"--kubelet-certificate-authority=" + pki("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local", "--service-account-key-file=" + pki("service-accounts.pub"),
+		"--service-account-signing-key-file=" + pki("service-accounts.key"),
+		"--requestheader-client-ca-file=" + pki("ca.crt"), "--requestheader-allowed-names=front-proxy-client",
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group", "--requestheader-username-headers=X-Remote-User",
-		"--proxy-client-cert-file="+pki("front-proxy.crt"), "--proxy-client-key-file="+pki("front-proxy.key"),
-		"--allow-privileged=true", "--profiling=false")
+		"--proxy-client-cert-file=" + pki("front-proxy.crt"), "--proxy-client-key-file=" + pki("front-proxy.key"),
+		"--allow-privileged=true", "--profiling=false",
+	}
+	if c.spec.Artifacts.Selection.Kubernetes.BetaPolicies {
+		args = append(args, "--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true")
+	}
+	apiserver, err := c.parts.start("kube-apiserver", c.program("kube-apiserver"), args...)
 	if err != nil {
 		return err
 	}

@@ -112,24 +112,31 @@ metricsBindAddress: ""
 `, spec.file("pki", "proxy.kubeconfig"), PodCIDR)
 }
 
-// corefile: every name that is not the lab's does not exist, at once, because there is nobody to ask.
+// corefile: every name of the apps domain leads to the router, by IPv4 only. Every name that is not the lab's does not exist,
+// at once, because there is nobody to ask.
 func corefile(spec Spec) string {
 	return fmt.Sprintf(`.:53 {
-    bind %s
+    bind %[1]s
     errors
     ready 127.0.0.1:8181
     kubernetes cluster.local in-addr.arpa {
-        kubeconfig %q
+        kubeconfig %[2]q
         ttl 1
     }
-    k8s_external %s {
+    k8s_external %[3]s {
         ttl 1
+    }
+    template IN A %[4]s {
+        answer "{{ .Name }} 1 IN A %[5]s"
+    }
+    template ANY ANY %[4]s {
+        rcode NOERROR
     }
     template ANY ANY {
         rcode NXDOMAIN
     }
 }
-`, NodeAddress, spec.AdminKubeconfig(), LoadBalancerZone)
+`, NodeAddress, spec.AdminKubeconfig(), LoadBalancerZone, AppsDomain, RouterAddress)
 }
 
 // resolvConf sends every name to the lab's own DNS.

@@ -182,7 +182,8 @@ func TestCorefile(t *testing.T) {
 				t.Errorf("%d braces are not closed", depth)
 			}
 			for key, want := range map[string][]string{
-				"bind": {NodeAddress}, "kubeconfig": {spec.AdminKubeconfig()}, "k8s_external": {LoadBalancerZone, "{"}, "rcode": {"NXDOMAIN"},
+				"bind": {NodeAddress}, "kubeconfig": {spec.AdminKubeconfig()}, "k8s_external": {LoadBalancerZone, "{"}, "answer": {"{{ .Name }} 1 IN A " + RouterAddress},
+				"template": {"ANY", "ANY", "{"}, "rcode": {"NXDOMAIN"}, // the last of each: what is no name of the lab's
 			} {
 				if diff := cmp.Diff(want, values[key]); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", key, diff)

@@ -109,7 +109,7 @@ func prepare(spec Spec) error {
 	if err := writeConfigs(spec); err != nil {
 		return err
 	}
-	return issueAll(spec)
+	return errors.Join(issueAll(spec), issueRouter(spec))
 }
 
 // watchLease ends the node when its starter ends before it has said that it keeps the lab.

@@ -91,7 +91,7 @@ func allocate(ctx context.Context, client kubernetes.Interface, store cache.Stor
 	return err
 }
 
-// chooseAddress takes the one that spec.loadBalancerIP asks for, or the first free one.
+// chooseAddress takes the one that spec.loadBalancerIP asks for, or the first free one that is not kept for the router.
 func chooseAddress(services []corev1.Service, service *corev1.Service) (netip.Addr, error) {
 	taken := map[string]string{}
 	for _, other := range services {
@@ -111,7 +111,7 @@ func chooseAddress(services []corev1.Service, service *corev1.Service) (netip.Ad
 		return address, nil
 	}
 	for address := prefix.Addr().Next(); prefix.Contains(address.Next()); address = address.Next() {
-		if _, used := taken[address.String()]; !used {
+		if _, used := taken[address.String()]; !used && address.String() != RouterAddress {
 			return address, nil
 		}
 	}

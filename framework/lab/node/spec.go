@@ -43,6 +43,10 @@ const (
 	NodeName = "lab"
 	// LoadBalancerZone holds the names of LoadBalancers: <service>.<namespace>.lb.mesh.lab
 	LoadBalancerZone = "lb.mesh.lab"
+	// AppsDomain holds the hosts of Routes. Every name in it leads to RouterAddress, an address of LoadBalancerCIDR that is
+	// kept for the router.
+	AppsDomain    = "apps.mesh.lab"
+	RouterAddress = "10.244.200.254"
 )
 
 // Files of a lab's folder.
@@ -64,6 +68,9 @@ func (s Spec) StoreDir() string { return s.file("containerd") }
 
 // CertificateDir holds the cluster's keys.
 func (s Spec) CertificateDir() string { return s.file("pki") }
+
+// routerCertificateDir holds the default certificate of the router, and its authority.
+func (s Spec) routerCertificateDir() string { return s.file("pki", "router") }
 
 // AdminKubeconfig is for use inside the lab's network.
 func (s Spec) AdminKubeconfig() string { return s.file("kubeconfig-inside") }
