@@ -26,20 +26,26 @@ func TestFixtureImagesAreNamedByTheirSources(t *testing.T) {
 
 // The values are part of an entry's key, so that their order must not change from run to run.
 func TestIstioValues(t *testing.T) {
-	args := istioValues("1.31.0-abc")
-	var values []string
-	for i := 0; i+1 < len(args); i += 2 {
-		if args[i] != "--set" {
-			t.Errorf("argument %d is %s, want --set", i, args[i])
+	for revision, named := range map[string]bool{DefaultRevision: false, "1-27": true} {
+		args := istioValues(revision, "1.31.0-abc")
+		var values []string
+		for i := 0; i+1 < len(args); i += 2 {
+			if args[i] != "--set" {
+				t.Errorf("argument %d is %s, want --set", i, args[i])
+			}
+			values = append(values, args[i+1])
 		}
-		values = append(values, args[i+1])
-	}
-	if len(args)%2 != 0 || !sort.StringsAreSorted(values) {
-		t.Errorf("%q is no sorted list of values", args)
-	}
-	for _, want := range []string{"hub=meshproof.local/istio", "tag=1.31.0-abc", "profile=minimal"} {
-		if !slices.Contains(values, want) {
-			t.Errorf("%s is missing in %q", want, values)
+		if len(args)%2 != 0 || !sort.StringsAreSorted(values) {
+			t.Errorf("%q is no sorted list of values", args)
+		}
+		for _, want := range []string{"hub=meshproof.local/istio", "tag=1.31.0-abc", "profile=minimal"} {
+			if !slices.Contains(values, want) {
+				t.Errorf("%s is missing in %q", want, values)
+			}
+		}
+		// The chart gives the default its own names: to it, "default" would be one more revision.
+		if slices.ContainsFunc(values, func(value string) bool { return strings.HasPrefix(value, "revision=") }) != named || slices.Contains(values, "revision=1-27") != named {
+			t.Errorf("revision %s: %q", revision, values)
 		}
 	}
 }
