@@ -193,7 +193,10 @@ func istioValues(revision, tag string) []string {
 		"values.global.proxy.resources.requests.memory":    "32Mi",
 		"values.global.defaultPodDisruptionBudget.enabled": "false",
 	}
-	if revision != DefaultRevision {
+	if revision == DefaultRevision {
+		// The webhook that validates what says no revision; each revision has one only for what names it.
+		values["values.defaultRevision"] = revision
+	} else {
 		values["revision"] = revision
 	}
 	var args []string

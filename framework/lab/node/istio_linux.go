@@ -15,7 +15,10 @@ import (
 	"github.com/meshproof/meshproof/framework/lab/build"
 )
 
-var injectors = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}
+var (
+	injectors  = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}
+	validators = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}
+)
 
 // istioNamespace is where the lab's control plane lives.
 const istioNamespace = "istio-system"
@@ -75,7 +78,15 @@ func InstallMesh(ctx context.Context, client *kube.Client, mesh build.Mesh, besi
 	if err := client.Wait(ctx, deployment, "to be Available", istiodTimeout, kube.HasCondition("Available", 1)); err != nil {
 		return errors.Join(err, client.Complaints(ctx, istioNamespace))
 	}
-	return client.Wait(ctx, kube.Selection{Resource: injectors, Labels: "app=sidecar-injector" + revision}, "to carry istiod's certificate", partTimeout, hasCABundle)
+	for _, webhooks := range []kube.Selection{
+		{Resource: injectors, Labels: "app=sidecar-injector" + revision},
+		{Resource: validators, Labels: "app=istiod" + revision},
+	} {
+		if err := client.Wait(ctx, webhooks, "to carry istiod's certificate", partTimeout, hasCABundle); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newerThanAll(one string, others []string) (bool, error) {
@@ -117,7 +128,7 @@ func tuneIstiod(object *unstructured.Unstructured) {
 
 func hasCABundle(objects []*unstructured.Unstructured) (bool, string, error) {
 	if len(objects) == 0 {
-		return false, "no injector is registered", nil
+		return false, "none is registered", nil
 	}
 	for _, object := range objects {
 		webhooks, _, err := unstructured.NestedSlice(object.Object, "webhooks")
