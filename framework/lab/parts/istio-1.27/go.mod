@@ -1,3 +1,7 @@
+// What this module shares with ../istio and ../kubernetes has their versions, except:
+//   - k8s.io stays at v0.33: from v0.34 on it wants structured-merge-diff v6, and gateway-api v1.3, whose types Istio 1.27
+//     uses, v4. prometheus, openshift/api and gnostic-models would lift it, or do not compile with its kube-openapi.
+//   - go-control-plane/contrib: a later one lacks the filter squash, which Istio 1.27 imports.
 module github.com/meshproof/meshproof/framework/lab/parts/istio-1.27
 
 go 1.26.0
