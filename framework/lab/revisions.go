@@ -36,6 +36,9 @@ func (l *Lab) missing(asked build.Versions, selection build.Selection) ([]build.
 	var missing []build.Revision
 	for _, wanted := range selection.Revisions {
 		index := slices.IndexFunc(l.Revisions, func(have Revision) bool { return have.Name == wanted.Name })
+		if index < 0 && wanted.Name == build.DefaultRevision {
+			return nil, fmt.Errorf("lab %q was started by another version of meshproof, which wrote down no revisions; end it first with `meshproof lab down --name %s`", l.Name, l.Name)
+		}
 		if index < 0 {
 			missing = append(missing, wanted)
 			continue

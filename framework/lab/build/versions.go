@@ -104,7 +104,7 @@ func (v Versions) Resolve() (Selection, error) {
 		}
 		for _, other := range selection.Revisions {
 			if revisionName(other.Istio.Version) == revisionName(istio.Version) {
-				return Selection{}, fmt.Errorf("Istio %s and %s are of one minor version, of which a lab has one at most", other.Istio.Version, istio.Version)
+				return Selection{}, fmt.Errorf("versions %s and %s of Istio are of one minor version, of which a lab has one at most", other.Istio.Version, istio.Version)
 			}
 		}
 		selection.Revisions = append(selection.Revisions, Revision{Name: name, Istio: istio, Envoy: envoy})
