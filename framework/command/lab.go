@@ -32,6 +32,15 @@ func environment(name, fallback string) string {
 	return fallback
 }
 
+// environmentList is environment for a list, whose items are separated by commas.
+func environmentList(name string) []string {
+	value := environment(name, "")
+	if value == "" {
+		return nil
+	}
+	return strings.Split(value, ",")
+}
+
 func newLabCommand() *cobra.Command {
 	var options lab.Options
 	cmd := &cobra.Command{Use: "lab", Short: "Build, start and use the embedded cluster (Linux, root)"}
@@ -42,7 +51,8 @@ func newLabCommand() *cobra.Command {
 
 func newLabUp(options *lab.Options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "up", Short: "Start the lab, after building what is missing; a running lab is left as it is", Args: cobra.NoArgs,
+		Use: "up", Short: "Start the lab, after building what is missing; a running lab is left as it is, or gets further revisions of Istio", Args: cobra.NoArgs,
+		Example: "  meshproof lab up\n  meshproof lab up --istio 1.31,1.27    # then: meshproof run --revision 1-27",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			started := time.Now()
 			options.Progress = newProgress(os.Stderr)
@@ -50,20 +60,29 @@ func newLabUp(options *lab.Options) *cobra.Command {
 			if err != nil {
 				return labError(err)
 			}
-			fmt.Printf("lab %q is up (%s): Kubernetes %s, Istio %s, Envoy %s\n", l.Name, seconds(time.Since(started)), l.Kubernetes, l.Istio, l.Envoy)
+			fmt.Printf("lab %q is up (%s): %s\n", l.Name, seconds(time.Since(started)), labVersions(l))
 			fmt.Printf("export KUBECONFIG=%s\n", l.Kubeconfig)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&options.Versions.Kubernetes, "kubernetes", environment("KUBERNETES", ""), "version of Kubernetes, when the lab is started")
-	cmd.Flags().StringVar(&options.Versions.Istio, "istio", environment("ISTIO", ""), "version of Istio, when the lab is started")
-	cmd.Flags().StringVar(&options.Versions.Envoy, "envoy", environment("ENVOY", ""), "version of Envoy, when the lab is started")
+	cmd.Flags().StringSliceVar(&options.Versions.Istio, "istio", environmentList("ISTIO"), "versions of Istio: the first is the default when the lab is started, each further one a revision beside it, also of a running lab")
+	cmd.Flags().StringVar(&options.Versions.Envoy, "envoy", environment("ENVOY", ""), "version of Envoy, when the lab is started (default: that of each Istio)")
 	return cmd
+}
+
+// labVersions is, for example, "Kubernetes v1.36.3, Istio 1.31.0 (revision default, Envoy 1.40.0)".
+func labVersions(l *lab.Lab) string {
+	text := "Kubernetes " + l.Kubernetes
+	for _, revision := range l.Revisions {
+		text += fmt.Sprintf(", Istio %s (revision %s, Envoy %s)", revision.Istio, revision.Name, revision.Envoy)
+	}
+	return text
 }
 
 // labError sorts the errors of the lab into bad input and the rest.
 func labError(err error) error {
-	if errors.Is(err, lab.ErrName) {
+	if errors.Is(err, lab.ErrName) || errors.Is(err, lab.ErrVersions) {
 		return usageError("%w", err)
 	}
 	var coded *exitError
@@ -112,7 +131,7 @@ func newLabStatus(options *lab.Options) *cobra.Command {
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(map[string]any{"lab": l, "status": status})
 			}
-			fmt.Printf("lab %q, up for %s: Kubernetes %s, Istio %s, Envoy %s\n", l.Name, time.Since(l.StartedAt).Round(time.Second), l.Kubernetes, l.Istio, l.Envoy)
+			fmt.Printf("lab %q, up for %s: %s\n", l.Name, time.Since(l.StartedAt).Round(time.Second), labVersions(l))
 			ended := 0
 			for _, part := range status.Parts {
 				state := "running"

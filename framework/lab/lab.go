@@ -38,6 +38,9 @@ var ErrUnsupported = errors.New("the lab cannot run here")
 // ErrName is the error of a name that could not be part of a path or a control group.
 var ErrName = errors.New("no name for a lab")
 
+// ErrVersions is the error of a choice of versions that cannot be had, or not while the lab runs.
+var ErrVersions = errors.New("the lab cannot have these versions")
+
 var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 // withDefaults fills in what is empty, and refuses a name that could not be part of a path or a control group.
@@ -91,13 +94,13 @@ type Lab struct {
 	PID        int    `json:"pid"`
 	StartTicks uint64 `json:"startTicks"`
 	// Kubeconfig works on the host, through the forwarder at 127.0.0.1; KubeconfigInside works in the lab's network.
-	Kubeconfig       string    `json:"kubeconfig"`
-	KubeconfigInside string    `json:"kubeconfigInside"`
-	Port             int       `json:"port"`
-	Kubernetes       string    `json:"kubernetes"`
-	Istio            string    `json:"istio"`
-	Envoy            string    `json:"envoy"`
-	StartedAt        time.Time `json:"startedAt"`
+	Kubeconfig       string `json:"kubeconfig"`
+	KubeconfigInside string `json:"kubeconfigInside"`
+	Port             int    `json:"port"`
+	Kubernetes       string `json:"kubernetes"`
+	// Revisions are its control planes of Istio; the first is the default.
+	Revisions []Revision `json:"revisions"`
+	StartedAt time.Time  `json:"startedAt"`
 	// Cgroup is the lab's control group; Programs are folders of its command-line programs (kubectl, istioctl).
 	Cgroup   string   `json:"cgroup"`
 	Programs []string `json:"programs"`

@@ -30,19 +30,27 @@ func RunInit(specFile string) error { return node.Main(specFile) }
 // startTimeout bounds a whole start, after everything is built; each part has a shorter limit of its own.
 const startTimeout = 5 * time.Minute
 
-// Up returns the lab, after building what is missing and starting it when it is not running. A running lab is returned
-// as it is. When Up fails, nothing of the lab is left running.
+// Up returns the lab, after building what is missing and starting it when it is not running. A running lab is returned as
+// it is, with the revisions of Istio that are asked for and that it lacked. When a start fails, nothing of the lab is left
+// running.
 func Up(ctx context.Context, options Options) (*Lab, error) {
 	options, err := options.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if running, err := Open(options); err == nil {
-		return running, nil
+	selection, err := options.Versions.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrVersions, err)
+	}
+	// A lab that needs nothing answers at once, without a lock and whatever the machine lacks.
+	running, err := Open(options)
+	if err == nil {
+		if missing, err := running.missing(options.Versions, selection); err != nil || len(missing) == 0 {
+			return running, err
+		}
 	} else if !errors.Is(err, ErrNotRunning) {
 		return nil, err
-	}
-	if err := checkMachine(options); err != nil {
+	} else if err := checkMachine(options); err != nil {
 		return nil, err
 	}
 	unlock, err := lock(ctx, options)
@@ -50,14 +58,24 @@ func Up(ctx context.Context, options Options) (*Lab, error) {
 		return nil, err
 	}
 	defer unlock()
-	if running, err := Open(options); err == nil {
-		return running, nil // another process started it meanwhile
+	// Another process may have started it meanwhile, or ended it.
+	running, err = Open(options)
+	if errors.Is(err, ErrNotRunning) {
+		return startNew(ctx, options, selection)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return running, running.complete(ctx, options, selection)
+}
+
+// startNew builds everything and starts a lab where none runs.
+func startNew(ctx context.Context, options Options, selection build.Selection) (*Lab, error) {
 	if err := discard(ctx, options); err != nil {
 		return nil, fmt.Errorf("remove what an earlier lab left: %w", err)
 	}
 	cache := build.Cache{Dir: options.CacheDir}
-	artifacts, err := build.All(ctx, cache, options.Versions, options.Progress)
+	artifacts, err := build.All(ctx, cache, selection, options.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -258,8 +276,8 @@ func (p *firstProcess) accept(spec node.Spec) (*Lab, error) {
 	l := &Lab{
 		Name: spec.Name, Dir: spec.StateDir, PID: p.cmd.Process.Pid, StartTicks: ticks,
 		Kubeconfig: spec.HostKubeconfig(), KubeconfigInside: spec.AdminKubeconfig(), Port: p.port,
-		Kubernetes: a.Selection.Kubernetes.Version, Istio: a.Selection.Istio.Version, Envoy: a.Selection.Envoy.Version,
-		StartedAt: time.Now(), Cgroup: spec.Cgroup, Programs: []string{a.Kubernetes, a.Istio}, Artifacts: a,
+		Kubernetes: a.Selection.Kubernetes.Version, Revisions: revisionsOf(a.Meshes),
+		StartedAt: time.Now(), Cgroup: spec.Cgroup, Programs: []string{a.Kubernetes, a.Meshes[0].Istio}, Artifacts: a,
 	}
 	if err := l.save(); err != nil {
 		return nil, err

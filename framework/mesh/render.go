@@ -113,8 +113,9 @@ func refuseDuplicates(objects []*unstructured.Unstructured) error {
 	return nil
 }
 
-// Mark labels the objects as those of a run, and makes the namespaces members of the mesh: with revision, by the label
-// istio.io/rev instead of istio-injection, which would win over it.
+// Mark labels the objects as those of a run. With a revision other than the default, whatever joins the mesh joins that one,
+// by the label istio.io/rev: namespaces have it instead of istio-injection, which would win over it, and pods that ask for
+// a proxy themselves beside their own label.
 func Mark(objects []*unstructured.Unstructured, runID, patternName, revision string) {
 	for _, object := range objects {
 		labels := object.GetLabels()
@@ -122,11 +123,27 @@ func Mark(objects []*unstructured.Unstructured, runID, patternName, revision str
 			labels = map[string]string{}
 		}
 		labels[RunLabel], labels[PatternLabel], labels[ManagedByLabel] = runID, patternName, kube.FieldManager
-		if object.GetKind() == "Namespace" && labels["istio-injection"] == "enabled" && revision != "" && revision != "default" {
-			delete(labels, "istio-injection")
-			labels["istio.io/rev"] = revision
+		if revision != "" && revision != "default" {
+			if object.GetKind() == "Namespace" && labels["istio-injection"] == "enabled" {
+				delete(labels, "istio-injection")
+				labels["istio.io/rev"] = revision
+			}
+			joinByPod(object, labels, revision)
 		}
 		object.SetLabels(labels)
+	}
+}
+
+// joinByPod chooses the revision for a pod, or the pods of a workload, that ask for a proxy by their own label.
+func joinByPod(object *unstructured.Unstructured, labels map[string]string, revision string) {
+	const asks = "sidecar.istio.io/inject"
+	if object.GetKind() == "Pod" && labels[asks] == "true" {
+		labels["istio.io/rev"] = revision
+	}
+	template := []string{"spec", "template", "metadata", "labels"}
+	if value, _, _ := unstructured.NestedString(object.Object, append(template, asks)...); value == "true" {
+		// The label beside it was read at this very place, so it fits.
+		_ = unstructured.SetNestedField(object.Object, revision, append(template, "istio.io/rev")...)
 	}
 }
 

@@ -163,6 +163,9 @@ func TestMark(t *testing.T) {
 		return labels
 	}
 	const namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns"
+	pod := func(asks string) string {
+		return "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: ns, labels: {sidecar.istio.io/inject: '" + asks + "'}}\n"
+	}
 	for name, row := range map[string]struct {
 		object, revision string
 		want             map[string]string
@@ -175,6 +178,9 @@ func TestMark(t *testing.T) {
 		"a member of another revision":         {namespace + ", labels: {istio-injection: enabled, a: b}}\n", "1-27", common("istio.io/rev", "1-27", "a", "b")},
 		"a namespace that wants none":          {namespace + ", labels: {istio-injection: disabled}}\n", "1-27", common("istio-injection", "disabled")},
 		"a namespace outside the mesh":         {namespace + "}\n", "1-27", common()},
+		"a pod that asks for a proxy":          {pod("true"), "1-27", common("sidecar.istio.io/inject", "true", "istio.io/rev", "1-27")},
+		"a pod that asks for the default's":    {pod("true"), "default", common("sidecar.istio.io/inject", "true")},
+		"a pod that wants none":                {pod("false"), "1-27", common("sidecar.istio.io/inject", "false")},
 		"only namespaces change their members": {"apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: ns, labels: {istio-injection: enabled}}\n", "1-27", common("istio-injection", "enabled")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,6 +188,33 @@ func TestMark(t *testing.T) {
 			Mark(objects, "7f3a", "basic-gateway", row.revision)
 			if diff := cmp.Diff(row.want, objects[0].GetLabels()); diff != "" {
 				t.Errorf("labels (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Pods that ask for a proxy themselves get it from the run's revision, also where their namespace does not say it.
+func TestMarkWorkloads(t *testing.T) {
+	workload := func(labels string) string {
+		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: ns}\nspec: {template: {metadata: {labels: {app: d" + labels + "}}}}\n"
+	}
+	for name, row := range map[string]struct {
+		labels, revision string
+		want             map[string]string
+	}{
+		"asks":                         {", sidecar.istio.io/inject: 'true'", "1-27", map[string]string{"app": "d", "sidecar.istio.io/inject": "true", "istio.io/rev": "1-27"}},
+		"asks, of the default":         {", sidecar.istio.io/inject: 'true'", "default", map[string]string{"app": "d", "sidecar.istio.io/inject": "true"}},
+		"asks, without a revision":     {", sidecar.istio.io/inject: 'true'", "", map[string]string{"app": "d", "sidecar.istio.io/inject": "true"}},
+		"wants none":                   {", sidecar.istio.io/inject: 'false'", "1-27", map[string]string{"app": "d", "sidecar.istio.io/inject": "false"}},
+		"leaves it to its namespace":   {"", "1-27", map[string]string{"app": "d"}},
+		"a revision of another's name": {", sidecar.istio.io/inject: 'true', istio.io/rev: canary", "1-27", map[string]string{"app": "d", "sidecar.istio.io/inject": "true", "istio.io/rev": "1-27"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := decode(t, workload(row.labels))
+			Mark(objects, "7f3a", "basic-gateway", row.revision)
+			got, _, err := unstructured.NestedStringMap(objects[0].Object, "spec", "template", "metadata", "labels")
+			if diff := cmp.Diff(row.want, got); err != nil || diff != "" {
+				t.Errorf("error %v, the pods' labels (-want +got):\n%s", err, diff)
 			}
 		})
 	}

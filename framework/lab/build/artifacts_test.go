@@ -19,27 +19,35 @@ func TestFixtureImagesAreNamedByTheirSources(t *testing.T) {
 			t.Errorf("%s: %s, then %s, and %s after a change", program, first[program], same[program], other[program])
 		}
 	}
-	if len(first) != len(fixturePrograms) {
-		t.Errorf("%d images, want %d", len(first), len(fixturePrograms))
+	// The database is of sources of its own.
+	if database := first[databaseFixture]; len(first) != len(fixturePrograms)+1 || database == "" || database != other[databaseFixture] {
+		t.Errorf("images %v", first)
 	}
 }
 
 // The values are part of an entry's key, so that their order must not change from run to run.
 func TestIstioValues(t *testing.T) {
-	args := istioValues("1.31.0-abc")
-	var values []string
-	for i := 0; i+1 < len(args); i += 2 {
-		if args[i] != "--set" {
-			t.Errorf("argument %d is %s, want --set", i, args[i])
+	for revision, named := range map[string]bool{DefaultRevision: false, "1-27": true} {
+		args := istioValues(revision, "1.31.0-abc")
+		var values []string
+		for i := 0; i+1 < len(args); i += 2 {
+			if args[i] != "--set" {
+				t.Errorf("argument %d is %s, want --set", i, args[i])
+			}
+			values = append(values, args[i+1])
 		}
-		values = append(values, args[i+1])
-	}
-	if len(args)%2 != 0 || !sort.StringsAreSorted(values) {
-		t.Errorf("%q is no sorted list of values", args)
-	}
-	for _, want := range []string{"hub=meshproof.local/istio", "tag=1.31.0-abc", "profile=minimal"} {
-		if !slices.Contains(values, want) {
-			t.Errorf("%s is missing in %q", want, values)
+		if len(args)%2 != 0 || !sort.StringsAreSorted(values) {
+			t.Errorf("%q is no sorted list of values", args)
+		}
+		for _, want := range []string{"hub=meshproof.local/istio", "tag=1.31.0-abc", "profile=minimal"} {
+			if !slices.Contains(values, want) {
+				t.Errorf("%s is missing in %q", want, values)
+			}
+		}
+		// To the chart, "default" would be one more revision; and one revision alone validates what names none.
+		if slices.ContainsFunc(values, func(value string) bool { return strings.HasPrefix(value, "revision=") }) != named ||
+			slices.Contains(values, "revision=1-27") != named || slices.Contains(values, "values.defaultRevision=default") == named {
+			t.Errorf("revision %s: %q", revision, values)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -23,6 +24,8 @@ type IstioVersion struct {
 	// Commit is the revision of istio.io/istio that go.mod pins.
 	Commit string
 	Module string
+	// Envoy is the version of its proxies, when no other is asked for.
+	Envoy string
 }
 
 // EnvoyVersion is an Envoy that the lab can use.
@@ -32,10 +35,14 @@ type EnvoyVersion struct {
 	SHA256 string
 }
 
-// Versions is the choice of parts for one lab. The zero value is the default of each.
+// Versions is the choice of parts for one lab, by (prefixes of) versions in the tables below. The zero value is the default
+// of each.
 type Versions struct {
-	// Kubernetes, Istio and Envoy are (prefixes of) versions in the tables below; empty means the first of the table.
-	Kubernetes, Istio, Envoy string
+	// Kubernetes is empty for the first of the table, Envoy for the one that belongs to each Istio.
+	Kubernetes, Envoy string
+	// Istio lists the control planes: the first is the default, each further one is a revision beside it. Empty means the
+	// first of the table alone.
+	Istio []string
 }
 
 // The tables: the first of each is the default.
@@ -45,20 +52,33 @@ var (
 		{Version: "v1.34.4", Module: "kubernetes-1.34", BetaPolicies: true},
 	}
 	istioVersions = []IstioVersion{
-		{Version: "1.31.0", Commit: "eed52ebb66ad", Module: "istio"},
+		{Version: "1.31.0", Commit: "eed52ebb66ad", Module: "istio", Envoy: "1.40.0"},
+		{Version: "1.27.9", Commit: "b9159ca3e5d5", Module: "istio-1.27", Envoy: "1.36.4"},
 	}
 	envoyVersions = []EnvoyVersion{
 		{Version: "1.40.0", SHA256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"},
 		{Version: "1.39.3", SHA256: "ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6"},
+		{Version: "1.36.4", SHA256: "86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9"},
 	}
 )
 
 // Selection is Versions resolved against the tables.
 type Selection struct {
 	Kubernetes KubernetesVersion
-	Istio      IstioVersion
-	Envoy      EnvoyVersion
+	// Revisions are the control planes of Istio; the first is the default.
+	Revisions []Revision
 }
+
+// Revision is a control plane of Istio and the version of the proxies that it injects.
+type Revision struct {
+	// Name is the value of the label istio.io/rev that chooses it.
+	Name  string
+	Istio IstioVersion
+	Envoy EnvoyVersion
+}
+
+// DefaultRevision is the name of the control plane that a namespace joins by istio-injection=enabled.
+const DefaultRevision = "default"
 
 // Resolve finds the chosen versions; an unknown one is an error that lists the known ones.
 func (v Versions) Resolve() (Selection, error) {
@@ -66,15 +86,39 @@ func (v Versions) Resolve() (Selection, error) {
 	if err != nil {
 		return Selection{}, err
 	}
-	istio, err := choose("Istio", v.Istio, istioVersions, func(i IstioVersion) string { return i.Version })
-	if err != nil {
-		return Selection{}, err
+	selection := Selection{Kubernetes: kubernetes}
+	wanted := v.Istio
+	if len(wanted) == 0 {
+		wanted = []string{""}
 	}
-	envoy, err := choose("Envoy", v.Envoy, envoyVersions, func(e EnvoyVersion) string { return e.Version })
-	if err != nil {
-		return Selection{}, err
+	for index, version := range wanted {
+		istio, err := choose("Istio", version, istioVersions, func(i IstioVersion) string { return i.Version })
+		if err != nil {
+			return Selection{}, err
+		}
+		envoy, err := choose("Envoy", cmp.Or(v.Envoy, istio.Envoy), envoyVersions, func(e EnvoyVersion) string { return e.Version })
+		if err != nil {
+			return Selection{}, err
+		}
+		name := DefaultRevision
+		if index > 0 {
+			name = revisionName(istio.Version)
+		}
+		for _, other := range selection.Revisions {
+			if revisionName(other.Istio.Version) == revisionName(istio.Version) {
+				return Selection{}, fmt.Errorf("versions %s and %s of Istio are of one minor version, of which a lab has one at most", other.Istio.Version, istio.Version)
+			}
+		}
+		selection.Revisions = append(selection.Revisions, Revision{Name: name, Istio: istio, Envoy: envoy})
 	}
-	return Selection{Kubernetes: kubernetes, Istio: istio, Envoy: envoy}, nil
+	return selection, nil
+}
+
+// revisionName is the minor version with a dash, because a revision's name has no dots: "1-27" for "1.27.9".
+func revisionName(version string) string {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return major + "-" + minor
 }
 
 func choose[T any](what, wanted string, table []T, version func(T) string) (T, error) {

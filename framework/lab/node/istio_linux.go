@@ -9,23 +9,33 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 
 	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/lab/build"
 )
 
-var injectors = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}
+var (
+	injectors  = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}
+	validators = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}
+)
 
 // istioNamespace is where the lab's control plane lives.
 const istioNamespace = "istio-system"
 
-// installIstio applies the rendered chart and returns when istiod serves, and its webhooks carry its certificate, so that
-// the next pod is injected and the next object validated.
-func installIstio(ctx context.Context, client *kube.Client, spec Spec) error {
-	data, err := os.ReadFile(spec.Artifacts.Manifests)
+// InstallMesh applies the rendered chart of one revision and returns when its istiod serves, and its webhooks carry its
+// certificate, so that the next pod is injected and the next object validated. beside are the versions of Istio that the
+// lab has already: the definitions of Istio's kinds are all that revisions share, and those of the newest stay.
+func InstallMesh(ctx context.Context, client *kube.Client, mesh build.Mesh, beside []string) error {
+	data, err := os.ReadFile(mesh.Manifests)
 	if err != nil {
 		return fmt.Errorf("read Istio's manifests: %w", err)
 	}
 	objects, err := kube.Decode("Istio's manifests", data)
+	if err != nil {
+		return err
+	}
+	newest, err := newerThanAll(mesh.Revision.Istio.Version, beside)
 	if err != nil {
 		return err
 	}
@@ -40,7 +50,11 @@ func installIstio(ctx context.Context, client *kube.Client, spec Spec) error {
 	kinds := 0
 	for _, first := range []bool{true, false} {
 		for _, object := range objects {
-			if first && object.GetKind() == "CustomResourceDefinition" {
+			defines := object.GetKind() == "CustomResourceDefinition"
+			if defines && !newest {
+				continue
+			}
+			if first && defines {
 				kinds++
 			}
 			if (object.GetKind() == "Deployment" || object.GetKind() == "ServiceAccount") != first {
@@ -59,17 +73,43 @@ func installIstio(ctx context.Context, client *kube.Client, spec Spec) error {
 	if err := client.Wait(ctx, kube.Selection{Resource: kube.CRDs}, "to be Established", partTimeout, kube.HasCondition("Established", kinds)); err != nil {
 		return err
 	}
-	deployment := kube.Selection{Resource: kube.Deployments, Namespace: istioNamespace, Labels: "app=istiod"}
+	revision := ",istio.io/rev=" + mesh.Revision.Name
+	deployment := kube.Selection{Resource: kube.Deployments, Namespace: istioNamespace, Labels: "app=istiod" + revision}
 	if err := client.Wait(ctx, deployment, "to be Available", istiodTimeout, kube.HasCondition("Available", 1)); err != nil {
 		return errors.Join(err, client.Complaints(ctx, istioNamespace))
 	}
-	return client.Wait(ctx, kube.Selection{Resource: injectors, Labels: "app=sidecar-injector"}, "to carry istiod's certificate", partTimeout, hasCABundle)
+	for _, webhooks := range []kube.Selection{
+		{Resource: injectors, Labels: "app=sidecar-injector" + revision},
+		{Resource: validators, Labels: "app=istiod" + revision},
+	} {
+		if err := client.Wait(ctx, webhooks, "to carry istiod's certificate", partTimeout, hasCABundle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newerThanAll(one string, others []string) (bool, error) {
+	parsed, err := version.ParseGeneric(one)
+	if err != nil {
+		return false, fmt.Errorf("compare versions of Istio: %w", err)
+	}
+	for _, text := range others {
+		other, err := version.ParseGeneric(text)
+		if err != nil {
+			return false, fmt.Errorf("compare versions of Istio: %w", err)
+		}
+		if !other.LessThan(parsed) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // tuneIstiod shortens the period in which istiod is asked for its readiness: the chart has no value for it, and people
 // wait for it.
 func tuneIstiod(object *unstructured.Unstructured) {
-	if object.GetKind() != "Deployment" || object.GetName() != "istiod" {
+	if object.GetKind() != "Deployment" || object.GetLabels()["app"] != "istiod" {
 		return
 	}
 	containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
@@ -88,7 +128,7 @@ func tuneIstiod(object *unstructured.Unstructured) {
 
 func hasCABundle(objects []*unstructured.Unstructured) (bool, string, error) {
 	if len(objects) == 0 {
-		return false, "no injector is registered", nil
+		return false, "none is registered", nil
 	}
 	for _, object := range objects {
 		webhooks, _, err := unstructured.NestedSlice(object.Object, "webhooks")

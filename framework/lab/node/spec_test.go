@@ -25,14 +25,18 @@ func wantError(t *testing.T, err error, words ...string) {
 }
 
 func TestSpecIsReadAsItWasWritten(t *testing.T) {
+	revision := build.Revision{
+		Name: "default", Istio: build.IstioVersion{Version: "1.31.0", Commit: "eed52ebb66ad", Module: "istio", Envoy: "1.40.0"},
+		Envoy: build.EnvoyVersion{Version: "1.40.0", SHA256: "a88a"},
+	}
 	spec := Spec{
 		Name: "default", StateDir: t.TempDir(), CacheDir: "/cache", Program: "/proc/self/exe", Cgroup: "/meshproof-default", StoreOnly: true,
 		Artifacts: build.Artifacts{
 			Selection: build.Selection{
-				Kubernetes: build.KubernetesVersion{Version: "v1.36.3", Module: "kubernetes"}, Istio: build.IstioVersion{Version: "1.31.0", Commit: "eed52ebb66ad", Module: "istio"},
-				Envoy: build.EnvoyVersion{Version: "1.40.0", SHA256: "a88a"},
+				Kubernetes: build.KubernetesVersion{Version: "v1.36.3", Module: "kubernetes"}, Revisions: []build.Revision{revision},
 			},
-			Root: "/r", Kubernetes: "/k", Istio: "/i", CoreDNS: "/c", Envoy: "/e", Manifests: "/m", ImageArchives: []string{"/a", "/b"}, StoreKey: "s", PauseImage: "p:1",
+			Root: "/r", Kubernetes: "/k", CoreDNS: "/c", Meshes: []build.Mesh{{Revision: revision, Istio: "/i", Envoy: "/e", Images: "/b", Manifests: "/m"}},
+			ImageArchives: []string{"/a", "/b"}, StoreKey: "s", PauseImage: "p:1",
 		},
 	}
 	if err := spec.Write(); err != nil {
