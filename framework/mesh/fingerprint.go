@@ -17,8 +17,9 @@ type Fingerprint map[string]string
 // Fingerprints are those of several proxies, by name.
 type Fingerprints map[string]Fingerprint
 
-// unstable are the fields of a configuration dump that differ though nothing was changed.
-var unstable = []string{"version_info", "last_updated"}
+// unstable are the fields of a configuration dump that differ though nothing was changed; a listener that was replaced is
+// still there for a while, draining.
+var unstable = []string{"version_info", "last_updated", "draining_state"}
 
 // TakeFingerprint reads the configuration of a proxy: what the control plane gave it, and the endpoints that it can use.
 func TakeFingerprint(ctx context.Context, proxy *Proxy) (Fingerprint, error) {

@@ -65,7 +65,8 @@ func stageOf(object *unstructured.Unstructured) int {
 	}
 }
 
-// AwaitReady waits until every Deployment of the namespaces is available. Its error names what the pods complain of.
+// AwaitReady waits until every Deployment of the namespaces is available, and every Route admitted. Its error names what
+// the pods complain of, or why a router refused the Route.
 func AwaitReady(ctx context.Context, client *kube.Client, objects []*unstructured.Unstructured, timeout time.Duration) (pods int, err error) {
 	deployments := map[string]int{}
 	for _, object := range objects {
@@ -79,6 +80,11 @@ func AwaitReady(ctx context.Context, client *kube.Client, objects []*unstructure
 		}
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
+	for _, object := range objects {
+		if object.GetKind() == "Route" {
+			group.Go(func() error { return awaitAdmitted(groupCtx, client, object, timeout) })
+		}
+	}
 	for namespace, count := range deployments {
 		group.Go(func() error {
 			err := client.Wait(groupCtx, kube.Selection{Resource: kube.Deployments, Namespace: namespace}, "to be Available", timeout, available(count))
@@ -89,6 +95,31 @@ func AwaitReady(ctx context.Context, client *kube.Client, objects []*unstructure
 		})
 	}
 	return pods, group.Wait()
+}
+
+// awaitAdmitted waits until a router serves the Route; one that refuses it ends the wait.
+func awaitAdmitted(ctx context.Context, client *kube.Client, route *unstructured.Unstructured, timeout time.Duration) error {
+	resource, err := client.ResourceName(route.GroupVersionKind())
+	if err != nil {
+		return err
+	}
+	selection := kube.Selection{Resource: resource, Namespace: route.GetNamespace(), Name: route.GetName()}
+	return client.Wait(ctx, selection, "to be admitted by a router", timeout, func(objects []*unstructured.Unstructured) (bool, string, error) {
+		for _, object := range objects {
+			routers, _, _ := unstructured.NestedSlice(object.Object, "status", "ingress")
+			for _, router := range routers {
+				fields, _ := router.(map[string]any)
+				status, words := kube.StatusCondition(&unstructured.Unstructured{Object: map[string]any{"status": fields}}, "Admitted")
+				switch status {
+				case "True":
+					return true, "", nil
+				case "False":
+					return false, "", fmt.Errorf("router %v refuses %s: %s", fields["routerName"], kube.Describe(object), words)
+				}
+			}
+		}
+		return false, "no router has taken it", nil
+	})
 }
 
 // available is the condition Available of the generation that was applied, not of an older one.

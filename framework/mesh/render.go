@@ -82,6 +82,11 @@ func RenderText(source, text string, values map[string]string) ([]*unstructured.
 	return kube.Decode(source, []byte(replaced))
 }
 
+// Substitute replaces ${name} in a text by values; source names it in errors.
+func Substitute(source, text string, values map[string]string) (string, error) {
+	return substitute(source, text, values, map[string]bool{})
+}
+
 func substitute(file, text string, values map[string]string, used map[string]bool) (string, error) {
 	var problem error
 	replaced := placeholder.ReplaceAllStringFunc(text, func(match string) string {

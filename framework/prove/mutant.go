@@ -33,6 +33,8 @@ type Mutant struct {
 	Also map[string]pattern.Cause `json:"also,omitempty"`
 	// Requires names a requirement of the pattern without which the mutant cannot be.
 	Requires string `json:"requires,omitempty"`
+	// Shows is a URL whose answer the mutant changes, for one that changes a router and no proxy of the mesh.
+	Shows string `json:"shows,omitempty"`
 	// Patches are the other documents.
 	Patches []byte `json:"-"`
 }

@@ -77,7 +77,7 @@ func one(ctx context.Context, session *run.Session, m Mutant, options Options) (
 	if err := os.WriteFile(file, m.Patches, 0o644); err != nil {
 		return result, err
 	}
-	effect, err := session.Mutate(ctx, file)
+	effect, err := session.Mutate(ctx, file, m.Shows)
 	if err != nil {
 		// It must be taken back all the same, and says nothing about the next one.
 		broken := Result{Mutant: m.Name, Says: m.Says, Score: Broken, Detail: err.Error()}

@@ -229,15 +229,20 @@ func (i *installation) agent(ctx context.Context, name string) (traffic.Client, 
 	if !found {
 		return nil, fmt.Errorf("pattern %s has no agent %q", c.pattern.Name, name)
 	}
-	namespace := c.job.Values[agent.Namespace]
-	pods, err := i.client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: agent.Selector, FieldSelector: "status.phase=Running"})
+	return agentClient(ctx, i.life, i.client, agent, c.job.Values)
+}
+
+// agentClient reaches an agent by a forwarded port, until life ends.
+func agentClient(ctx, life context.Context, client *kube.Client, agent pattern.Agent, values pattern.Values) (traffic.Client, error) {
+	namespace := values[agent.Namespace]
+	pods, err := client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: agent.Selector, FieldSelector: "status.phase=Running"})
 	if err != nil {
-		return nil, fmt.Errorf("find the vantage point %s: %w", name, err)
+		return nil, fmt.Errorf("find the vantage point %s: %w", agent.Name, err)
 	}
 	if len(pods.Items) == 0 {
 		return nil, fmt.Errorf("no running pod has the labels %s in namespace %s, where probes should start", agent.Selector, namespace)
 	}
-	address, err := i.client.Forward(i.life, namespace, pods.Items[0].Name, traffic.AgentPort)
+	address, err := client.Forward(life, namespace, pods.Items[0].Name, traffic.AgentPort)
 	if err != nil {
 		return nil, err
 	}

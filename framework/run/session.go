@@ -17,6 +17,7 @@ import (
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/framework/traffic"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
@@ -35,8 +36,13 @@ type Session struct {
 	// base is what was installed at first, now what is installed.
 	base, now []*unstructured.Unstructured
 	proxies   map[string]*mesh.Proxy
-	life      context.Context
-	end       context.CancelFunc
+	// shows is a URL whose answer is looked at, too, until the next change; agent asks for it.
+	shows string
+	agent traffic.Client
+	// affected says that the last change had an effect.
+	affected bool
+	life     context.Context
+	end      context.CancelFunc
 }
 
 // effectTimeout is how long the proxies may take to show a change, and to come to rest after it.
@@ -96,24 +102,31 @@ func (s *Session) Judge(ctx context.Context, name, mutation string, sink Sink) (
 }
 
 // Mutate changes what is installed by a file of patches, and returns when the proxies have come to rest again. effect says
-// what changed on which proxy; it is empty when none shows anything.
-func (s *Session) Mutate(ctx context.Context, file string) (effect string, err error) {
+// what changed on which proxy; it is empty when none shows anything. shows, when it is not empty, is a URL whose answer
+// counts as a proxy's: for what changes a router that cannot be asked for its configuration.
+func (s *Session) Mutate(ctx context.Context, file, shows string) (effect string, err error) {
+	s.affected = false
 	job := s.plan.Jobs[0]
+	if s.shows, err = mesh.Substitute("the URL that shows the effect", shows, job.Values); err != nil {
+		return "", err
+	}
 	job.Mutation = file
 	target, err := Objects(s.pattern, job)
 	if err != nil {
 		return "", err
 	}
-	return s.bring(ctx, target)
+	effect, err = s.bring(ctx, target)
+	s.affected = effect != ""
+	return effect, err
 }
 
-// Restore brings back what was installed at first.
+// Restore brings back what was installed at first. Where a change had an effect, taking it back must have one too.
 func (s *Session) Restore(ctx context.Context) error {
 	if len(mesh.Difference(s.now, s.base)) == 0 && len(s.now) == len(s.base) {
 		return nil
 	}
 	effect, err := s.bring(ctx, s.base)
-	if err == nil && effect == "" {
+	if err == nil && effect == "" && s.affected {
 		err = fmt.Errorf("no proxy shows within %s that the change was taken back", effectTimeout)
 	}
 	return err
@@ -141,21 +154,28 @@ func (s *Session) awaitEffect(ctx context.Context, before mesh.Fingerprints) (ef
 	ticker := time.NewTicker(effectPeriod)
 	defer ticker.Stop()
 	last := before
+	var unread error // why the latest look failed
 	for {
 		// A proxy that is starting or leaving cannot be asked; the next look tells.
-		if now, err := s.fingerprints(ctx); err == nil {
+		now, problem := s.fingerprints(ctx)
+		if problem == nil {
 			effect = before.Difference(now)
 			if effect != "" && last.Difference(now) == "" {
 				return effect, nil
 			}
-			last = now
+			last, unread = now, nil
+		} else if ctx.Err() == nil {
+			unread = problem
 		}
 		select {
 		case <-ctx.Done():
-			if effect == "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return "", nil
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return "", context.Cause(ctx)
 			}
-			return effect, context.Cause(ctx)
+			if effect == "" && unread != nil {
+				return "", fmt.Errorf("the proxies could not be asked within %s: %w", effectTimeout, unread)
+			}
+			return effect, nil
 		case <-ticker.C:
 		}
 	}
@@ -187,7 +207,27 @@ func (s *Session) fingerprints(ctx context.Context) (mesh.Fingerprints, error) {
 			}
 		}
 	}
-	return result, nil
+	if s.shows == "" {
+		return result, nil
+	}
+	answer, err := s.answer(ctx)
+	result["the answer to "+s.shows] = mesh.Fingerprint{"status": answer}
+	return result, err
+}
+
+// answer asks for the URL that shows an effect, from the pattern's first agent.
+func (s *Session) answer(ctx context.Context) (string, error) {
+	if s.agent == nil {
+		if len(s.pattern.Agents) == 0 {
+			return "", fmt.Errorf("pattern %s has no agent that could ask for %s", s.pattern.Name, s.shows)
+		}
+		var err error
+		if s.agent, err = agentClient(ctx, s.life, s.client, s.pattern.Agents[0], s.plan.Jobs[0].Values); err != nil {
+			return "", err
+		}
+	}
+	result, err := s.agent.Do(ctx, traffic.NewProbes(traffic.Request{URL: s.shows}, "effect", 1)[0])
+	return fmt.Sprintf("%d %s", result.Status, result.Header.Get("Location")), err
 }
 
 // Close removes what is installed, and gives the names back.
