@@ -159,14 +159,3 @@ func (e *Env) RequireJudgement() {
 func (e *Env) Identity(namespace, serviceAccount string) string {
 	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", e.TrustDomain, namespace, serviceAccount)
 }
-
-// abort ends the spec because the cluster or the vantage point does not do what judging needs; the claim is inconclusive.
-func (e *Env) abort(alias, what string, err error) {
-	ginkgo.GinkgoHelper()
-	e.change(alias, func(o *Outcome) {
-		o.Judgements = append(o.Judgements, evidence.Judgement{
-			Statement: what, Outcome: evidence.Unknown, Cause: string(Environment), Detail: err.Error(),
-		})
-	})
-	ginkgo.Fail(what + ": " + err.Error())
-}

@@ -48,7 +48,7 @@ func (b builder) ferretDB(ctx context.Context) (string, error) {
 			if err != nil {
 				return "", fmt.Errorf("make a folder for FerretDB's sources: %w", err)
 			}
-			defer os.RemoveAll(work)
+			defer func() { _ = os.RemoveAll(work) }() // what is left of it takes room, and nothing else
 			if err := completeFerretDB(ctx, pinned, work); err != nil {
 				return "", err
 			}

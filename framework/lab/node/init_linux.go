@@ -68,6 +68,10 @@ func start(specFile string, started time.Time, report func(Report)) error {
 		return c.fillStore(startCtx)
 	}
 	if err := c.start(startCtx); err != nil {
+		// A request that was cut short says only that it was.
+		if cause := context.Cause(startCtx); cause != nil && !errors.Is(err, cause) {
+			return cause
+		}
 		return err
 	}
 	control := &controller{started: started, parts: c.parts, imported: map[string]bool{}}

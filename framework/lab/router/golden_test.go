@@ -123,6 +123,25 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// A Route that names no authority is checked against the service CA, by the Service's name, where there is one.
+func TestServiceCA(t *testing.T) {
+	s := testSettings(t)
+	s.serviceCA = "the service CA"
+	reencrypted := &routev1.Route{Spec: routev1.RouteSpec{Host: "a.example.org", To: routev1.RouteTargetReference{Name: "web"}, TLS: &routev1.TLSConfig{Termination: routev1.TLSTerminationReencrypt}}}
+	reencrypted.Namespace, reencrypted.Name = "shop", "secure"
+	if verdicts := admit([]*routev1.Route{reencrypted}, true); !verdicts[0].admitted() {
+		t.Errorf("%s: %s", verdicts[0].reason, verdicts[0].message)
+	}
+	files, err := render(s, []*routev1.Route{reencrypted}, endpoints{"shop/web": {{service: "web", ip: "10.244.0.7", number: 8443}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := " ssl verify required verifyhost web.shop.svc ca-file service-ca.pem\n"; !strings.Contains(files[mainFile], want) || files["service-ca.pem"] != s.serviceCA {
+		t.Errorf("no server with%s in\n%s", want, files[mainFile])
+	}
+	checkFilesAreThere(t, files)
+}
+
 // checkFilesAreThere: every file that the configuration names is one of its files.
 func checkFilesAreThere(t *testing.T, files map[string]string) {
 	t.Helper()

@@ -126,16 +126,19 @@ func (h *haproxy) awaitTakeover(ctx context.Context, next *worker) error {
 	ticker := time.NewTicker(3 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		pid, err := askPID(ctx, h.adminSocket())
-		if err == nil && pid == next.cmd.Process.Pid {
+		pid, last := askPID(ctx, h.adminSocket())
+		if last == nil && pid == next.cmd.Process.Pid {
 			return nil
+		}
+		if last == nil {
+			last = fmt.Errorf("process %d answers on the admin socket", pid)
 		}
 		select {
 		case <-ticker.C:
 		case <-next.ended:
 			return fmt.Errorf("HAProxy does not accept the configuration (%s)", next.cmd.ProcessState)
 		case <-ctx.Done():
-			return fmt.Errorf("waited %s for HAProxy (process %d) to serve: %w; at its admin socket: process %d, error %v", takeoverTimeout, next.cmd.Process.Pid, context.Cause(ctx), pid, err)
+			return fmt.Errorf("waited %s for HAProxy (process %d) to serve: %w; last seen: %w", takeoverTimeout, next.cmd.Process.Pid, context.Cause(ctx), last)
 		}
 	}
 }

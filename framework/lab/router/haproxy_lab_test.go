@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,5 +87,25 @@ func TestHAProxyTakesOver(t *testing.T) {
 	}
 	if err := h.failure(<-h.ended); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the end of what serves: %v", err)
+	}
+}
+
+// TestHAProxyAcceptsGolden: the lab's HAProxy finds no fault, and nothing to warn of, in the configurations of testdata.
+func TestHAProxyAcceptsGolden(t *testing.T) {
+	program := labHAProxy(t)
+	for name, archive := range cases(t) {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			routes, endpointSlices := input(t, archive)
+			_, files := made(t, routes, endpointSlices)
+			dir := t.TempDir()
+			if err := writeFiles(dir, files); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(program, "-c", "-q", "-f", mainFile)
+			cmd.Dir = dir
+			if output, err := cmd.CombinedOutput(); err != nil || len(output) > 0 {
+				t.Errorf("haproxy -c: %v\n%s", err, output)
+			}
+		})
 	}
 }

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,7 +19,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/meshproof/meshproof/fixtures/agent/wire"
 	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/lab/build"
 	"github.com/meshproof/meshproof/framework/lab/node"
 	"github.com/meshproof/meshproof/framework/lab/router/accesslog"
 )
@@ -49,6 +53,7 @@ func TestRoutes(t *testing.T) {
 	t.Run("passthrough", f.testPassthrough)
 	t.Run("reencrypt", f.testReencrypt)
 	t.Run("insecure policies", f.testInsecurePolicies)
+	t.Run("from a pod", f.testFromPod)
 	t.Run("paths", f.testPaths)
 	t.Run("endpoints", f.testEndpoints)
 	t.Run("succession", f.testSuccession)
@@ -205,6 +210,45 @@ func (f *fixture) testInsecurePolicies(t *testing.T) {
 		} else {
 			f.wantAnswer(t, "https://"+host+"/", f.trusted, http.StatusOK, "plain")
 		}
+	}
+}
+
+// testFromPod: pods resolve the apps domain too, and the server learns their address.
+func (f *fixture) testFromPod(t *testing.T) {
+	host := f.admitted(t, route("for-pods", "plain", edge("Allow"))).Spec.Host
+	pods := f.client.Typed.CoreV1().Pods(f.namespace)
+	agent := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "agent"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "agent", Image: build.FixtureImages()["agent"], ImagePullPolicy: corev1.PullIfNotPresent}}},
+	}
+	if _, err := pods.Create(t.Context(), agent, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		var err error
+		if agent, err = pods.Get(t.Context(), "agent", metav1.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return agent.Status.PodIP != "" && agent.Status.ContainerStatuses[0].Ready
+	}, func() any { return agent.Status })
+	probe, err := json.Marshal(wire.ProbeRequest{URL: "http://" + host + "/", Headers: map[string]string{"User-Agent": t.Name()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result wire.ProbeResponse
+	eventually(t, func() bool { // the pod has no readiness probe
+		response, err := http.Post("http://"+agent.Status.PodIP+":8700/probe", "application/json", bytes.NewReader(probe))
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return json.NewDecoder(response.Body).Decode(&result) == nil
+	}, func() any { return result })
+	if result.Status != http.StatusOK || result.RemoteAddress != node.RouterAddress+":80" {
+		t.Fatalf("%+v", result)
+	}
+	if got := f.plain.only(t, t.Name()).Header.Get("X-Forwarded-For"); got != agent.Status.PodIP {
+		t.Errorf("the server was told of %s, not of the pod's address %s", got, agent.Status.PodIP)
 	}
 }
 

@@ -52,7 +52,8 @@ type Entry struct {
 	// Backend names the Route, as be_http:NAMESPACE:NAME; it is be_edge_http: for an edge Route, be_secure: for one that
 	// re-encrypts, be_tcp: for one that passes through. A request that no Route took has another one.
 	Backend string `json:"backend"`
-	// Server is pod:POD:SERVICE:PORT:ADDRESS, and ServerAddress its host:port; both are empty if the router answered itself.
+	// Server is pod:POD:SERVICE:PORT:ADDRESS, or ept:SERVICE:PORT:ADDRESS if it is no pod, and ServerAddress its host:port;
+	// both are empty if the router answered itself.
 	Server        string `json:"server"`
 	ServerAddress string `json:"serverAddress"`
 	// Source is the router's end of the connection to the server, as host:port: the server's peer.
