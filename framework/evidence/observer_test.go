@@ -313,8 +313,23 @@ func TestObserveRefusesAHopWithoutARunningPod(t *testing.T) {
 	}
 }
 
-func TestCounterMovementDelta(t *testing.T) {
-	if got := (CounterMovement{Before: Reading{Value: 3, Known: true}, After: Reading{Value: 23, Known: true}}).Delta(); got != 20 {
-		t.Errorf("delta %v, want 20", got)
+func TestPatienceIsOfTheSlowestProxy(t *testing.T) {
+	for name, test := range map[string]struct {
+		flushes []time.Duration
+		want    time.Duration
+	}{
+		"no proxy":                        {nil, 2 * time.Second},
+		"one":                             {[]time.Duration{time.Second}, 4 * time.Second},
+		"the slowest, wherever it stands": {[]time.Duration{time.Second, 10 * time.Second, 100 * time.Millisecond}, 22 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &Observer{}
+			for _, flush := range test.flushes {
+				o.sources = append(o.sources, &source{flush: flush})
+			}
+			if got := o.Patience(); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
 	}
 }
