@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshproof/meshproof/fixtures/record"
 	"github.com/meshproof/meshproof/framework/evidence/accesslog"
 	"github.com/meshproof/meshproof/framework/traffic"
 )
@@ -126,5 +127,41 @@ func TestJoinTellsRequestsFromConnectionsWithoutTheMethod(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[int]string{2: "gateway, details"}, hopsOf(join(results, gathered{lines: lines}))); diff != "" {
 		t.Errorf("joined hops by probe (-want +got):\n%s", diff)
+	}
+}
+
+// An application connects to its database for a request: from its address the path goes on.
+func TestJoinConnectionsOfAnApplication(t *testing.T) {
+	results := overConnections()
+	made := func(agent, id, purpose, local string) Connection {
+		return Connection{Hop: "ratings", Connection: record.Connection{UserAgent: agent, RequestID: id, Purpose: purpose, Local: local}}
+	}
+	accepted := func(peer string, second int) Accepted {
+		return Accepted{Hop: "database", Peer: peer, Time: time.Date(2026, 11, 22, 16, 4, second, 0, time.UTC)}
+	}
+	seen := gathered{
+		lines: append(parse(t, logged{hop: "gateway", path: "/p?meshproof=" + results[0].Probe.ID, id: "r1", second: 10}),
+			connected{hop: "egress", from: "10.0.0.6:42000", on: "10.0.0.5:43000", second: 10.4}.line(t),
+			connected{hop: "sidecar", from: "10.0.0.6:41000", on: "10.0.0.6:42000", second: 10.3}.line(t),
+			connected{hop: "sidecar", from: "10.0.0.6:41001", second: 10.3}.line(t),
+		),
+		connections: []Connection{
+			made("", "r1", record.Query, "10.0.0.6:41000"), made("", "r1", record.Monitor, "10.0.0.6:41001"), made("", "other", record.Query, "10.0.0.6:41002"),
+			made("meshproof/"+results[1].Probe.ID, "", record.Query, ""),
+		},
+		accepted: []Accepted{accepted("10.0.0.5:43000", 10), accepted("10.0.0.5:43000", 30), accepted("10.0.0.6:41001", 10), accepted("", 10)},
+	}
+	flows := join(results, seen)
+	if diff := cmp.Diff(map[int]string{1: "gateway, sidecar, egress"}, hopsOf(flows)); diff != "" {
+		t.Errorf("joined hops by probe (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(seen.accepted[:1], flows[0].Accepted); diff != "" || len(flows[1].Accepted) > 0 {
+		t.Errorf("%d accepted for the other probe; accepted (-want +got):\n%s", len(flows[1].Accepted), diff)
+	}
+	if diff := cmp.Diff(seen.connections[:1], flows[0].QueriesFrom("ratings")); diff != "" {
+		t.Errorf("queries (-want +got):\n%s", diff)
+	}
+	if got := len(flows[0].Connections); got != 2 || len(flows[1].QueriesFrom("ratings")) != 1 || len(flows[1].QueriesFrom("reviews")) != 0 {
+		t.Errorf("%d connections of the first probe; of the second %v", got, flows[1].Connections)
 	}
 }
