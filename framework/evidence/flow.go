@@ -33,6 +33,9 @@ type Line struct {
 // Inbound tells whether a sidecar wrote the line for a request to its own application.
 func (l Line) Inbound() bool { return strings.HasPrefix(l.UpstreamCluster, "inbound|") }
 
+// ofConnection tells whether the line is of a connection rather than of a request. A format need not hold the method.
+func (l Line) ofConnection() bool { return l.Method == "" && l.Path == "" && l.RequestID == "" }
+
 // Record is what an application recorded about a probe.
 type Record struct {
 	record.Request

@@ -233,3 +233,30 @@ func TestFlowRecordsAt(t *testing.T) {
 		t.Errorf("records at a hop without any: %v", got)
 	}
 }
+
+func TestFlowsWhere(t *testing.T) {
+	all := Flows{List: join(sent(4), gathered{}), Controls: join(sent(1), gathered{}), Gaps: map[string]Gap{"page": {Why: "no log"}}}
+	all.List[1].Result.Status, all.List[3].Result.Status = 503, 503
+	chosen := all.Where(func(flow Flow) bool { return flow.Result.Status == 503 })
+	if len(chosen.List) != 2 || chosen.List[0].ID() != all.List[1].ID() || chosen.List[1].ID() != all.List[3].ID() {
+		t.Errorf("%d flows were chosen, want the second and the fourth", len(chosen.List))
+	}
+	if len(chosen.Controls) != 1 || chosen.Gaps["page"].Why != "no log" || len(all.List) != 4 {
+		t.Errorf("%d controls, gaps %v; %d flows are left of 4", len(chosen.Controls), chosen.Gaps, len(all.List))
+	}
+	if none := all.Where(func(Flow) bool { return false }); len(none.List) != 0 {
+		t.Errorf("%d flows, want none", len(none.List))
+	}
+}
+
+func TestFlowsOfControls(t *testing.T) {
+	told := 0
+	flows := Flows{List: join(sent(2), gathered{}), Controls: join(sent(1), gathered{}), Judge: func(Judgement) { told++ }}
+	controls := flows.OfControls()
+	if len(controls.List) != 1 || controls.List[0].ID() != flows.Controls[0].ID() || len(controls.Controls) != 0 || len(flows.List) != 2 {
+		t.Errorf("%d flows with %d controls, want the one control without any; %d flows are left of 2", len(controls.List), len(controls.Controls), len(flows.List))
+	}
+	if controls.Judge(Judgement{}); told != 1 {
+		t.Error("judgements of the controls are not told")
+	}
+}

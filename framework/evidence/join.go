@@ -72,7 +72,7 @@ func (j *joining) requests(lines []Line) (connections []Line) {
 	for _, line := range lines {
 		index, found := j.owner(line.Path, line.UserAgent)
 		switch {
-		case !found && line.Method == "":
+		case !found && line.ofConnection():
 			connections = append(connections, line)
 			continue
 		case !found:

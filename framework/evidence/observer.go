@@ -122,14 +122,16 @@ func (o *Observer) Patience() time.Duration {
 	return 2*slowest + way
 }
 
-// needed are the operators without which an HTTP line can neither be joined nor judged; of those on one line, one is enough.
+// needed are the operators without which a line can neither be joined nor judged; of those on one line, one is enough.
 var needed = [][]string{
+	{"START_TIME"},
 	{"UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW"},
 	{"UPSTREAM_HOST", "UPSTREAM_REMOTE_ADDRESS"},
 	{"UPSTREAM_LOCAL_ADDRESS"},
 	{"DOWNSTREAM_LOCAL_ADDRESS"},
 	{"DOWNSTREAM_REMOTE_ADDRESS", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS"},
 	{"RESPONSE_CODE"},
+	{"RESPONSE_FLAGS"},
 	{"REQ(X-REQUEST-ID)"},
 	{"REQ(:PATH)", "PATH", "REQ(USER-AGENT)"},
 }

@@ -67,6 +67,8 @@ func TestTakeFormats(t *testing.T) {
 		"no downstream":         {sinks: []accesslog.Sink{stdout(without("%DOWNSTREAM_REMOTE_ADDRESS%"))}, formats: 1, why: "lacks %DOWNSTREAM_REMOTE_ADDRESS%", remedy: "Istio's default format"},
 		"no local address":      {sinks: []accesslog.Sink{stdout(without("%DOWNSTREAM_LOCAL_ADDRESS%"))}, formats: 1, why: "lacks %DOWNSTREAM_LOCAL_ADDRESS%", remedy: "Istio's default format"},
 		"no request ID":         {sinks: []accesslog.Sink{stdout(without("%REQ(X-REQUEST-ID)%"))}, formats: 1, why: "lacks %REQ(X-REQUEST-ID)%", remedy: "Istio's default format"},
+		"no start time":         {sinks: []accesslog.Sink{stdout(without("[%START_TIME%]"))}, formats: 1, why: "lacks %START_TIME%", remedy: "Istio's default format"},
+		"no flags":              {sinks: []accesslog.Sink{stdout(without("%RESPONSE_FLAGS%"))}, formats: 1, why: "lacks %RESPONSE_FLAGS%", remedy: "Istio's default format"},
 		"no User-Agent":         {sinks: []accesslog.Sink{stdout(without("%REQ(USER-AGENT)%"))}, formats: 1},
 		"no path":               {sinks: []accesslog.Sink{stdout(without("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"))}, formats: 1},
 		"nothing of identity":   {sinks: []accesslog.Sink{stdout(without("%REQ(USER-AGENT)%", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"))}, formats: 1, why: "lacks %REQ(:PATH)%", remedy: "Istio's default format"},
@@ -311,8 +313,23 @@ func TestObserveRefusesAHopWithoutARunningPod(t *testing.T) {
 	}
 }
 
-func TestCounterMovementDelta(t *testing.T) {
-	if got := (CounterMovement{Before: Reading{Value: 3, Known: true}, After: Reading{Value: 23, Known: true}}).Delta(); got != 20 {
-		t.Errorf("delta %v, want 20", got)
+func TestPatienceIsOfTheSlowestProxy(t *testing.T) {
+	for name, test := range map[string]struct {
+		flushes []time.Duration
+		want    time.Duration
+	}{
+		"no proxy":                        {nil, 2 * time.Second},
+		"one":                             {[]time.Duration{time.Second}, 4 * time.Second},
+		"the slowest, wherever it stands": {[]time.Duration{time.Second, 10 * time.Second, 100 * time.Millisecond}, 22 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &Observer{}
+			for _, flush := range test.flushes {
+				o.sources = append(o.sources, &source{flush: flush})
+			}
+			if got := o.Patience(); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
 	}
 }

@@ -32,9 +32,16 @@ func noLog(hop string) map[string]evidence.Gap {
 
 func judgeAll(t *testing.T, matcher func() types.GomegaMatcher, cases map[string]verdictCase) {
 	t.Helper()
+	judgeEvery(t, matcher, evidence.Flows{}, cases)
+}
+
+// judgeEvery is judgeAll of flows that have what flows has, and what the cases say.
+func judgeEvery(t *testing.T, matcher func() types.GomegaMatcher, flows evidence.Flows, cases map[string]verdictCase) {
+	t.Helper()
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, _ := judgeOnce(t, matcher(), evidence.Flows{List: test.flows, Gaps: test.gaps})
+			flows.List, flows.Gaps = test.flows, test.gaps
+			got, _ := judgeOnce(t, matcher(), flows)
 			if got.Outcome != test.outcome || got.Cause != string(test.cause) || !strings.Contains(got.Detail, test.detail) {
 				t.Errorf("%s, cause %q: %s\nwant %s, cause %q: %s", got.Outcome, got.Cause, got.Detail, test.outcome, test.cause, test.detail)
 			}
@@ -164,6 +171,7 @@ func TestWrongInputIsAnErrorAndNoJudgement(t *testing.T) {
 	for name, matcher := range map[string]types.GomegaMatcher{
 		"Answer": Answer(200), "PassThrough": PassThrough("gateway", "c"), "ArriveAt": ArriveAt("page", "gateway"), "Serve": Serve("page"),
 		"ComeAs": ComeAs("page", "spiffe://a"), "BeCounted": BeCounted(requests), "BeRefused": BeRefused(pattern.RouteNotFound),
+		"ComeUnidentified": ComeUnidentified("page"), "BeRefusedBy": BeRefusedBy("gateway", pattern.RouteNotFound), "NeverReach": NeverReach("page"),
 	} {
 		told := 0
 		judge := func(evidence.Judgement) { told++ }
@@ -222,7 +230,8 @@ func TestFailureMessagesTellTheJudgementWithoutLookingAgain(t *testing.T) {
 func TestEveryJudgementNamesItsEnd(t *testing.T) {
 	ends := map[string]types.GomegaMatcher{
 		"client": Answer(200), "gateway log": PassThrough("gateway", "c"), "page sidecar log": ArriveAt("page", "gateway"), "page server": Serve("page"),
-		"peer certificate": ComeAs("page", "spiffe://a"), "gateway statistics": BeCounted(requests),
+		"peer certificate": ComeAs("page", "spiffe://a"), "gateway statistics": BeCounted(requests), "page silent": NeverReach("page"),
+		"router": Each("it holds", "router", pattern.WrongStatus, func(evidence.Flow) string { return "" }),
 	}
 	for end, matcher := range ends {
 		if got, _ := judgeOnce(t, matcher, evidence.Flows{List: answered(200)}); got.End != end {

@@ -80,6 +80,9 @@ func BeRefused(cause pattern.Cause) types.GomegaMatcher {
 // nowhere. End: the access log of the hop.
 func BeRefusedBy(hop string, cause pattern.Cause) types.GomegaMatcher {
 	signs := how(cause)
+	if signs.flag == "" {
+		panic(fmt.Sprintf("%q leaves no line in the access log of %s", cause, hop))
+	}
 	return &flowMatcher{
 		statement: fmt.Sprintf("%s refused it (%s)", hop, cause),
 		end:       hop + " log",
@@ -91,14 +94,14 @@ func BeRefusedBy(hop string, cause pattern.Cause) types.GomegaMatcher {
 				return lacks(flows, hop, "has no line in the access log of %s", hop)
 			}
 			line := lines[0]
-			details, has := line.Field("RESPONSE_CODE_DETAILS")
+			has := line.Format() != nil && line.Format().Has("RESPONSE_CODE_DETAILS")
 			switch {
 			case len(lines) > 1:
 				return contradicts(string(pattern.Repeated), "has %d lines in the access log of %s", len(lines), hop)
 			case line.UpstreamHost != "" || line.UpstreamCluster != "" && !line.HasFlag(signs.flag):
 				return contradicts(string(pattern.NotRefused), "was sent on by %s to %s", hop, orNone(line.UpstreamCluster))
-			case !line.HasFlag(signs.flag) || has && details != signs.details:
-				return contradicts(string(pattern.OtherRefusal), "was refused by %s with the flags %q (%s)", hop, strings.Join(line.Flags, ","), details)
+			case !line.HasFlag(signs.flag) || has && line.Details != signs.details:
+				return contradicts(string(pattern.OtherRefusal), "was refused by %s with the flags %q (%s)", hop, strings.Join(line.Flags, ","), line.Details)
 			}
 			return holds()
 		},
@@ -113,6 +116,10 @@ func NeverReach(hop string) types.GomegaMatcher {
 		end:       hop + " silent",
 		controls:  true,
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
+			// What it did record counts, whatever is missing beside it.
+			if seenAt(flow, hop) {
+				return contradicts(string(pattern.Reached), "reached %s", hop)
+			}
 			if gap, found := flows.Gaps[hop]; found {
 				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing), detail: "cannot be judged by the silence of " + hop + ": " + gap.Why, remedy: gap.Remedy}
 			}
@@ -120,9 +127,6 @@ func NeverReach(hop string) types.GomegaMatcher {
 				if !seenAt(control, hop) {
 					return lacks(flows, hop, "proves nothing: %s recorded nothing of control %s either", hop, control.ID())
 				}
-			}
-			if seenAt(flow, hop) {
-				return contradicts(string(pattern.Reached), "reached %s", hop)
 			}
 			return holds()
 		},

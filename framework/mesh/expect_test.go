@@ -124,6 +124,13 @@ func TestExpectations(t *testing.T) {
 		"mutual TLS of another namespace":         {istio("PeerAuthentication", "ingress", "mtls: {mode: STRICT}"), nil},
 		"mutual TLS of some pods is not every's":  {istio("PeerAuthentication", "app", "selector: {matchLabels: {app: ratings}}, mtls: {mode: STRICT}"), nil},
 		"a Gateway selects no sidecar's listener": {istio("Gateway", "app", "selector: {app: page}, servers: [{port: {number: 80}}]"), nil},
+
+		"a workload's own mode before its namespace's": {istio("PeerAuthentication", "app", "selector: {matchLabels: {app: page}}, mtls: {mode: DISABLE}") + istio("PeerAuthentication", "app", "mtls: {mode: STRICT}"), []string{"page: inbound takes plain text"}},
+		"so it is when the namespace's comes first":    {istio("PeerAuthentication", "app", "mtls: {mode: PERMISSIVE}") + istio("PeerAuthentication", "app", "selector: {matchLabels: {app: page}}, mtls: {mode: STRICT}"), []string{"page: inbound takes mutual TLS only"}},
+		"other pods' mode leaves the namespace's":      {istio("PeerAuthentication", "app", "mtls: {mode: STRICT}") + istio("PeerAuthentication", "app", "selector: {matchLabels: {app: ratings}}, mtls: {mode: DISABLE}"), []string{"page: inbound takes mutual TLS only"}},
+		"a workload's own modes by port say nothing":   {istio("PeerAuthentication", "app", "mtls: {mode: STRICT}") + istio("PeerAuthentication", "app", "selector: {matchLabels: {app: page}}, mtls: {mode: STRICT}, portLevelMtls: {9080: {mode: DISABLE}}"), nil},
+		"other pods' modes by port neither":            {istio("PeerAuthentication", "app", "mtls: {mode: STRICT}") + istio("PeerAuthentication", "app", "selector: {matchLabels: {app: ratings}}, portLevelMtls: {9080: {mode: DISABLE}}"), []string{"page: inbound takes mutual TLS only"}},
+		"a mode that is not said":                      {istio("PeerAuthentication", "app", "mtls: {mode: UNSET}"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -141,8 +148,9 @@ func TestExpectationsHold(t *testing.T) {
 	const cluster = "outbound|9080||page.app.svc.cluster.local"
 	expectations := map[string]Expectation{}
 	objects := gatewayService + pageService + gatewayObject + virtualService("app", "ingress/default", toPage) +
-		istio("PeerAuthentication", "app", "mtls: {mode: STRICT}") + istio("Telemetry", "app", "accessLogging: [{}]")
-	for _, expectation := range Expectations(decode(t, objects), []Workload{gatewayWorkload, pageWorkload}) {
+		istio("PeerAuthentication", "app", "mtls: {mode: STRICT}") + istio("Telemetry", "app", "accessLogging: [{}]") +
+		istio("PeerAuthentication", "other", "mtls: {mode: PERMISSIVE}")
+	for _, expectation := range Expectations(decode(t, objects), []Workload{gatewayWorkload, pageWorkload, {Hop: "other", Namespace: "other"}}) {
 		expectations[expectation.Text] = expectation
 	}
 	listener := func(port uint16, state envoy.State, rejected string) Snapshot {
@@ -174,6 +182,7 @@ func TestExpectationsHold(t *testing.T) {
 		route    = "route api.lab to " + cluster
 		endpoint = "endpoint of " + cluster
 		mutual   = "inbound takes mutual TLS only"
+		permits  = "inbound takes plain text"
 		log      = "access log"
 	)
 	for name, row := range map[string]struct {
@@ -210,6 +219,12 @@ func TestExpectationsHold(t *testing.T) {
 		"mutual TLS warming":                     {mutual, inbound(envoy.Warming, tls), "no active listener virtualInbound"},
 		"mutual TLS warming, plain text active":  {mutual, both(inbound(envoy.Warming, tls), inbound(envoy.Active, tls, plain)), "filter chains that take plain text: inbound-plain"},
 		"no inbound listener":                    {mutual, Snapshot{}, "no active listener virtualInbound"},
+		"plain text is taken":                    {permits, inbound(envoy.Active, blackhole, tls, plain), ""},
+		"plain text alone is taken":              {permits, inbound(envoy.Active, plain), ""},
+		"plain text is not taken":                {permits, inbound(envoy.Active, blackhole, tls), "only TLS is taken"},
+		"plain text warming":                     {permits, inbound(envoy.Warming, tls, plain), "no active listener virtualInbound"},
+		"plain text warming, TLS active":         {permits, both(inbound(envoy.Warming, tls, plain), inbound(envoy.Active, tls)), "only TLS is taken"},
+		"no listener that could take plain text": {permits, Snapshot{}, "no active listener virtualInbound"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			expectation, found := expectations[row.text]

@@ -92,6 +92,14 @@ func (p *Proxy) dump(ctx context.Context, resource string) ([]byte, error) {
 	return p.get(ctx, "/config_dump", url.Values{"resource": {resource}})
 }
 
+// reading names the proxy in the error of an answer that cannot be read.
+func (p *Proxy) reading(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read the answer of proxy %s: %w", p, err)
+}
+
 // Listeners returns the proxy's own listeners, those that are warming included.
 func (p *Proxy) Listeners(ctx context.Context) ([]envoy.Listener, []byte, error) {
 	data, err := p.dump(ctx, "dynamic_listeners")
@@ -99,7 +107,7 @@ func (p *Proxy) Listeners(ctx context.Context) ([]envoy.Listener, []byte, error)
 		return nil, nil, err
 	}
 	listeners, err := envoy.Listeners(data)
-	return listeners, data, err
+	return listeners, data, p.reading(err)
 }
 
 // Routes returns the route configurations that it got from the control plane.
@@ -108,7 +116,8 @@ func (p *Proxy) Routes(ctx context.Context) ([]envoy.RouteConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	return envoy.Routes(data)
+	routes, err := envoy.Routes(data)
+	return routes, p.reading(err)
 }
 
 // Clusters returns the clusters that it uses; those that are warming are left out, because they count as absent.
@@ -117,7 +126,8 @@ func (p *Proxy) Clusters(ctx context.Context) ([]envoy.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return envoy.Clusters(data)
+	clusters, err := envoy.Clusters(data)
+	return clusters, p.reading(err)
 }
 
 // Endpoints returns the state of every host of every cluster.
@@ -126,7 +136,8 @@ func (p *Proxy) Endpoints(ctx context.Context) ([]envoy.ClusterStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return envoy.ParseClusters(bytes.NewReader(data))
+	endpoints, err := envoy.ParseClusters(bytes.NewReader(data))
+	return endpoints, p.reading(err)
 }
 
 // Stats returns the proxy's statistics.
@@ -135,7 +146,8 @@ func (p *Proxy) Stats(ctx context.Context) (envoy.Stats, error) {
 	if err != nil {
 		return envoy.Stats{}, err
 	}
-	return envoy.ParseStats(bytes.NewReader(data))
+	stats, err := envoy.ParseStats(bytes.NewReader(data))
+	return stats, p.reading(err)
 }
 
 // ServerInfo returns the proxy's version and start.
@@ -144,7 +156,8 @@ func (p *Proxy) ServerInfo(ctx context.Context) (envoy.ServerInfo, error) {
 	if err != nil {
 		return envoy.ServerInfo{}, err
 	}
-	return envoy.ParseServerInfo(bytes.NewReader(data))
+	info, err := envoy.ParseServerInfo(bytes.NewReader(data))
+	return info, p.reading(err)
 }
 
 // TrustDomain is the one in the identity of the proxy's own certificate.
@@ -155,7 +168,7 @@ func (p *Proxy) TrustDomain(ctx context.Context) (string, error) {
 	}
 	secrets, err := envoy.Secrets(data)
 	if err != nil {
-		return "", err
+		return "", p.reading(err)
 	}
 	for _, secret := range secrets {
 		for _, certificate := range secret.Certificates {

@@ -79,7 +79,11 @@ func RenderText(source, text string, values map[string]string) ([]*unstructured.
 	if err != nil {
 		return nil, err
 	}
-	return kube.Decode(source, []byte(replaced))
+	objects, err := kube.Decode(source, []byte(replaced))
+	if err != nil {
+		return nil, err
+	}
+	return objects, refuseDuplicates(objects)
 }
 
 // Substitute replaces ${name} in a text by values; source names it in errors.

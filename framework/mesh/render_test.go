@@ -245,3 +245,29 @@ func TestCheckNamespaces(t *testing.T) {
 		})
 	}
 }
+
+func TestRenderText(t *testing.T) {
+	values := map[string]string{"ns": "app", "idle": "1"}
+	objects, err := RenderText("the check's own", configMap("${ns}", "a", "")+"---\n"+configMap("${ns}", "b", ""), values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"ConfigMap app/a", "ConfigMap app/b"}, describe(objects)); diff != "" {
+		t.Errorf("objects, of which not every one must use every parameter (-want +got):\n%s", diff)
+	}
+	for name, row := range map[string]struct {
+		text string
+		want []string
+	}{
+		"an unset parameter": {configMap("${nowhere}", "a", ""), []string{"the check's own", "${nowhere}", "no value"}},
+		"no placeholder":     {configMap("${NS}", "a", ""), []string{"the check's own", "${NS}", "no placeholder"}},
+		"no YAML":            {"a: {", []string{"the check's own", "not valid YAML"}},
+		"nothing":            {"# later\n", []string{"the check's own", "no object"}},
+		"an object twice":    {configMap("${ns}", "a", "") + "---\n" + configMap("app", "a", ""), []string{"ConfigMap app/a", "twice"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := RenderText("the check's own", row.text, values)
+			wantError(t, err, row.want...)
+		})
+	}
+}

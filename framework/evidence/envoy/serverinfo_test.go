@@ -47,3 +47,10 @@ func TestParseServerInfoErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestAProxyThatDoesNotSayWritesItsLogEveryTenSeconds(t *testing.T) {
+	info, err := ParseServerInfo(strings.NewReader(`{"version":"a/1/b","command_line_options":{"concurrency":2}}`))
+	if err != nil || info.FileFlushInterval != 10*time.Second {
+		t.Errorf("every %s, error %v", info.FileFlushInterval, err)
+	}
+}

@@ -149,3 +149,19 @@ func TestParseStatsErrors(t *testing.T) {
 		}
 	}
 }
+
+// Istio ends stat names with ";", and gives every port of a sidecar a prefix of its own.
+func TestStatsOfHTTPConnections(t *testing.T) {
+	stats := parseStats(t, `# TYPE envoy_http_downstream_cx_active gauge
+envoy_http_downstream_cx_active{http_conn_manager_prefix="inbound_0.0.0.0_9080;"} 3
+envoy_http_downstream_cx_active{http_conn_manager_prefix="inbound_0.0.0.0_90;"} 1
+envoy_http_downstream_cx_active{http_conn_manager_prefix="admin",worker="0"} 4
+# TYPE envoy_http_downstream_rq_xx counter
+envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="outbound_0.0.0.0_9080",envoy_response_code_class="2"} 8
+`)
+	check(t, "with Istio's tags", stats.HTTP("inbound_0.0.0.0_9080").Gauge, lookup{"downstream_cx_active", 3, true}, lookup{"downstream_cx_total", 0, false})
+	check(t, "by the stat name", stats.HTTP("inbound_0.0.0.0_90;").Gauge, lookup{"downstream_cx_active", 1, true})
+	check(t, "with Envoy's own tags", stats.HTTP("outbound_0.0.0.0_9080").Counter, lookup{"downstream_rq_2xx", 8, true}, lookup{"downstream_rq_5xx", 0, false})
+	check(t, "of one worker", stats.HTTP("admin").Gauge, lookup{"downstream_cx_active", 0, false})
+	check(t, "of a port that nobody uses", stats.HTTP("inbound_0.0.0.0_908").Gauge, lookup{"downstream_cx_active", 0, false})
+}
