@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,12 +30,12 @@ type Observer struct {
 
 // source is one pod of a hop.
 type source struct {
-	hop     Hop
-	pod     corev1.Pod
-	proxy   *mesh.Proxy
-	access  *kube.Tail
-	app     *kube.Tail
-	formats []*accesslog.Format
+	hop    Hop
+	pod    corev1.Pod
+	proxy  *mesh.Proxy
+	access *kube.Tail
+	app    *kube.Tail
+	logs   accessLogs
 	// flush is how often the proxy writes its log.
 	flush time.Duration
 }
@@ -103,8 +102,8 @@ func (o *Observer) ReadFormats(ctx context.Context) error {
 			return err
 		}
 		s.flush = info.FileFlushInterval
-		s.formats = nil
-		if gap := s.takeFormats(sinks); gap != nil {
+		var gap *Gap
+		if s.logs, gap = takeLogs(s.proxy.String(), sinks); gap != nil {
 			o.gaps[s.hop.Name] = *gap
 		}
 	}
@@ -120,60 +119,6 @@ func (o *Observer) Patience() time.Duration {
 		slowest = max(slowest, s.flush)
 	}
 	return 2*slowest + way
-}
-
-// needed are the operators without which a line can neither be joined nor judged; of those on one line, one is enough.
-var needed = [][]string{
-	{"START_TIME"},
-	{"UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW"},
-	{"UPSTREAM_HOST", "UPSTREAM_REMOTE_ADDRESS"},
-	{"UPSTREAM_LOCAL_ADDRESS"},
-	{"DOWNSTREAM_LOCAL_ADDRESS"},
-	{"DOWNSTREAM_REMOTE_ADDRESS", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS"},
-	{"RESPONSE_CODE"},
-	{"RESPONSE_FLAGS"},
-	{"REQ(X-REQUEST-ID)"},
-	{"REQ(:PATH)", "PATH", "REQ(USER-AGENT)"},
-}
-
-// lacking returns those of the needed operators that the format has in none of their forms.
-func lacking(format *accesslog.Format) []string {
-	var missing []string
-	for _, forms := range needed {
-		if !slices.ContainsFunc(forms, format.Has) {
-			missing = append(missing, format.Missing(forms[0])...)
-		}
-	}
-	return missing
-}
-
-func (s *source) takeFormats(sinks []accesslog.Sink) *Gap {
-	const remedy = "give the namespace a Telemetry that switches on accessLogging of a provider that writes to /dev/stdout, without a filter"
-	filtered := ""
-	seen := map[string]bool{}
-	for _, sink := range mesh.StandardOutput(sinks) {
-		if sink.Filter != nil {
-			filtered = sink.Filter.String()
-		}
-		if !seen[sink.Format.String()] {
-			seen[sink.Format.String()] = true
-			s.formats = append(s.formats, sink.Format)
-		}
-	}
-	switch {
-	case len(s.formats) == 0 && len(sinks) > 0:
-		return &Gap{Why: fmt.Sprintf("proxy %s sends its access log elsewhere than to its standard output", s.proxy), Remedy: remedy}
-	case len(s.formats) == 0:
-		return &Gap{Why: fmt.Sprintf("proxy %s writes no access log", s.proxy), Remedy: remedy}
-	case filtered != "":
-		return &Gap{Why: fmt.Sprintf("proxy %s writes only some access-log lines (%s)", s.proxy, filtered), Remedy: remedy}
-	}
-	for _, format := range s.formats {
-		if missing := lacking(format); len(missing) > 0 {
-			return &Gap{Why: fmt.Sprintf("the access-log format of proxy %s lacks %s", s.proxy, strings.Join(missing, ", ")), Remedy: "use Istio's default format, or add these operators"}
-		}
-	}
-	return nil
 }
 
 // Proxies returns the proxies of all hops, or of the named ones.
@@ -241,7 +186,7 @@ func (o *Observer) Collect(ctx context.Context, results []traffic.Result, mark M
 	gather := newGathering(o, mark)
 	for {
 		changed := gather.read()
-		flows := Flows{List: join(results, gather.gathered), Gaps: o.gapsNow()}
+		flows := Flows{List: join(results, gather.requests()), Gaps: o.gapsNow()}
 		if complete(flows.List, possible(witnesses, flows.Gaps)) {
 			return flows, nil
 		}
@@ -274,6 +219,8 @@ func (o *Observer) gapsNow() map[string]Gap {
 type gathering struct {
 	observer *Observer
 	next     Mark
+	// written are the lines of each proxy.
+	written map[*source][]Line
 	gathered
 }
 
@@ -286,7 +233,7 @@ type gathered struct {
 }
 
 func newGathering(o *Observer, mark Mark) *gathering {
-	g := &gathering{observer: o, next: Mark{}}
+	g := &gathering{observer: o, next: Mark{}, written: map[*source][]Line{}}
 	for tail, index := range mark {
 		g.next[tail] = index
 	}
@@ -309,12 +256,8 @@ func (g *gathering) read() []<-chan struct{} {
 	}
 	for _, s := range g.observer.sources {
 		take(s.access, func(text string) {
-			for _, format := range s.formats {
-				// A line that can be read in more than one way proves nothing.
-				if parsed, ok := format.Parse(text); ok && !parsed.Ambiguous {
-					g.lines = append(g.lines, Line{Line: parsed, Hop: s.hop.Name, Pod: s.pod.Name, Address: s.pod.Status.PodIP, Raw: text})
-					return
-				}
+			if parsed, ok := s.logs.parse(text); ok {
+				g.written[s] = append(g.written[s], Line{Line: parsed, Hop: s.hop.Name, Pod: s.pod.Name, Address: s.pod.Status.PodIP, Raw: text})
 			}
 		})
 		take(s.app, func(text string) {
@@ -329,6 +272,15 @@ func (g *gathering) read() []<-chan struct{} {
 		})
 	}
 	return more
+}
+
+// requests returns what was read so far, with one line for each request or connection of each proxy.
+func (g *gathering) requests() gathered {
+	seen := g.gathered
+	for _, s := range g.observer.sources {
+		seen.lines = append(seen.lines, s.logs.once(g.written[s])...)
+	}
+	return seen
 }
 
 // possible leaves out the witnesses that a gap makes impossible.
