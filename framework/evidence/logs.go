@@ -98,6 +98,14 @@ func takeLogs(proxy string, sinks []accesslog.Sink) (accessLogs, *Gap) {
 	return logs, gap
 }
 
+// logsRefusals tells whether a listener logs, to the proxy's standard output, the connections that none of its filter chains
+// takes, and that have no other line.
+func logsRefusals(sinks []accesslog.Sink) bool {
+	return slices.ContainsFunc(sinks, func(s accesslog.Sink) bool {
+		return s.Kind == accesslog.Listener && s.Readable && mesh.IsStandardOutput(s.Path)
+	})
+}
+
 // gapOf says why none of a filter chain's logs tells of every request all that is needed; nil when one does.
 func gapOf(proxy string, sinks []accesslog.Sink, remedy string) *Gap {
 	var gap *Gap

@@ -103,6 +103,25 @@ func TestTakeLogs(t *testing.T) {
 	}
 }
 
+func TestLogsRefusals(t *testing.T) {
+	request := stdout(compile(t, accesslog.IstioDefault))
+	own, elsewhere := request, request
+	own.Kind, elsewhere.Kind, elsewhere.Path = accesslog.Listener, accesslog.Listener, "/var/log/access.log"
+	for name, test := range map[string]struct {
+		sinks []accesslog.Sink
+		want  bool
+	}{
+		"a listener's own log":      {[]accesslog.Sink{request, own}, true},
+		"logs of requests only":     {[]accesslog.Sink{request}, false},
+		"a listener's own, to disk": {[]accesslog.Sink{request, elsewhere}, false},
+		"no log":                    {nil, false},
+	} {
+		if got := logsRefusals(test.sinks); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
+	}
+}
+
 // short is another format that has all that is needed, and brief one that lacks a request ID. tell writes a request in it.
 const (
 	short = "%UPSTREAM_HOST% %UPSTREAM_CLUSTER% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS% %RESPONSE_CODE% %REQ(X-REQUEST-ID)% %PATH% %RESPONSE_FLAGS% %START_TIME%\n"

@@ -25,7 +25,8 @@ const proxyContainer = "istio-proxy"
 type Observer struct {
 	client  *kube.Client
 	sources []*source
-	gaps    map[string]Gap
+	// gaps and refusalGaps are what Flows has of these names.
+	gaps, refusalGaps map[string]Gap
 }
 
 // source is one pod of a hop.
@@ -42,7 +43,7 @@ type source struct {
 
 // Observe starts following the pods of the hops as they are now, until ctx ends. A hop without a pod is an error.
 func Observe(ctx context.Context, client *kube.Client, hops []Hop, since time.Time) (*Observer, error) {
-	o := &Observer{client: client, gaps: map[string]Gap{}}
+	o := &Observer{client: client, gaps: map[string]Gap{}, refusalGaps: map[string]Gap{}}
 	var group errgroup.Group
 	group.SetLimit(8)
 	for _, hop := range hops {
@@ -105,6 +106,12 @@ func (o *Observer) ReadFormats(ctx context.Context) error {
 		var gap *Gap
 		if s.logs, gap = takeLogs(s.proxy.String(), sinks); gap != nil {
 			o.gaps[s.hop.Name] = *gap
+		}
+		if !logsRefusals(sinks) {
+			o.refusalGaps[s.hop.Name] = Gap{
+				Why:    fmt.Sprintf("proxy %s writes no line for a connection that no filter chain takes", s.proxy),
+				Remedy: "set disableEnvoyListenerLog of the mesh's configuration to false, and have the access log go to /dev/stdout",
+			}
 		}
 	}
 	return nil
@@ -186,7 +193,7 @@ func (o *Observer) Collect(ctx context.Context, results []traffic.Result, mark M
 	gather := newGathering(o, mark)
 	for {
 		changed := gather.read()
-		flows := Flows{List: join(results, gather.requests()), Gaps: o.gapsNow()}
+		flows := Flows{List: join(results, gather.requests()), Gaps: o.gapsNow(), RefusalGaps: o.refusalGaps}
 		if complete(flows.List, possible(witnesses, flows.Gaps)) {
 			return flows, nil
 		}
