@@ -4,8 +4,10 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
@@ -62,6 +64,9 @@ func Left(t testing.TB) []string {
 	return names
 }
 
+// goneTimeout is how long a namespace of a test may take to go.
+const goneTimeout = time.Minute
+
 // Apply puts objects on the cluster, as its administrator would, and takes them away when the test ends.
 func Apply(t testing.TB, text string) {
 	t.Helper()
@@ -75,15 +80,23 @@ func Apply(t testing.TB, text string) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			resource, err := client.Resource(object)
-			if err == nil {
-				err = resource.Delete(context.Background(), object.GetName(), metav1.DeleteOptions{})
-			}
-			if err != nil {
+			if err := remove(context.Background(), client, object); err != nil {
 				t.Errorf("delete %s: %v", kube.Describe(object), err)
 			}
 		})
 	}
+}
+
+// remove deletes an object, and waits until it has gone if it is a namespace.
+func remove(ctx context.Context, client *kube.Client, object *unstructured.Unstructured) error {
+	resource, err := client.Resource(object)
+	if err != nil {
+		return err
+	}
+	if err := resource.Delete(ctx, object.GetName(), metav1.DeleteOptions{}); err != nil || object.GetKind() != "Namespace" {
+		return err
+	}
+	return client.Wait(ctx, kube.Selection{Resource: kube.Namespaces, Name: object.GetName()}, "to be gone", goneTimeout, kube.Gone)
 }
 
 // SetMesh changes fields of the mesh's configuration, and puts it back when the test ends.
