@@ -4,7 +4,6 @@ package run_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,26 +18,47 @@ import (
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
-// green runs the pattern, wants every claim proven and nothing left.
+// green runs the pattern, wants every claim proven, the cluster named in the first line and in the report, and nothing left.
 func green(t *testing.T, args ...string) v1.Report {
 	t.Helper()
+	return greenWith(t, nil, args...)
+}
+
+func greenWith(t *testing.T, environment []string, args ...string) v1.Report {
+	t.Helper()
 	results := t.TempDir()
-	result := labtest.Run(t, append([]string{"run", "basic-gateway", "--results", results}, args...)...)
+	result := labtest.Finish(t, labtest.StartWith(t, environment, append([]string{"run", "basic-gateway", "--results", results}, args...)...))
 	report := labtest.Report(t, results)
 	counts := v1.Summary(report)
 	if result.Code != 0 || counts.Passed != counts.Selected {
 		t.Fatalf("exit %d, %+v\n%s\n%s", result.Code, counts, result.Stdout, result.Stderr)
 	}
+	named(t, result.Stdout, report.Cluster)
 	if names := labtest.Left(t); len(names) > 0 {
 		t.Fatalf("namespaces are left: %v", names)
 	}
 	return report
 }
 
+// named wants the cluster known in full, and told in the first line.
+func named(t *testing.T, output string, cluster v1.Cluster) {
+	t.Helper()
+	first, _, _ := strings.Cut(output, "\n")
+	uid, _, _ := strings.Cut(cluster.UID, "-")
+	for what, value := range map[string]string{
+		"API server": cluster.APIServer, "context": cluster.Context, "UID": uid, "Kubernetes": cluster.Kubernetes,
+		"mesh": cluster.Mesh.Version, "revision": "revision " + cluster.Mesh.Revision, "name": cluster.Name,
+	} {
+		if value == "" && what != "name" || !strings.Contains(first, value) {
+			t.Errorf("the first line does not tell the %s %q: %s", what, value, first)
+		}
+	}
+}
+
 // TestGreen runs the pattern from both vantage points, and looks at what a run leaves behind.
 func TestGreen(t *testing.T) {
 	report := green(t)
-	if report.Cluster.UID == "" || report.Cluster.Kubernetes != "v1.36.3" || report.Cluster.Mesh.Version != "1.31.0" || !strings.HasPrefix(report.Cluster.Mesh.Proxy, "Envoy 1.40") {
+	if report.Cluster.Provider != "lab" || report.Cluster.Kubernetes != "v1.36.3" || report.Cluster.Mesh.Version != "1.31.0" || !strings.HasPrefix(report.Cluster.Mesh.Proxy, "Envoy 1.40") {
 		t.Errorf("the report does not say where it ran: %+v", report.Cluster)
 	}
 	for _, claim := range report.Patterns[0].Claims {
@@ -51,17 +71,30 @@ func TestGreen(t *testing.T) {
 	}
 }
 
-// TestKubeconfigWins: with a kubeconfig the run is on that cluster, from a pod of it, and needs no lab.
+// TestKubeconfigWins: with KUBECONFIG, and with a flag above it, every command is on that cluster and needs no lab: there is
+// none in the folder that they are given.
 func TestKubeconfigWins(t *testing.T) {
-	l := labtest.Lab(t)
-	report := green(t, "--kubeconfig", l.Kubeconfig, "--image-registry", build.Registry)
-	if report.Cluster.Provider != "kubeconfig" || report.Run.Client != "pod" {
+	path := strings.TrimSpace(labtest.MustRun(t, "lab", "kubeconfig").Stdout)
+	nowhere := []string{"KUBECONFIG=" + filepath.Join(t.TempDir(), "nowhere")}
+	noLab := []string{"--state-dir", t.TempDir()}
+	report := greenWith(t, []string{"KUBECONFIG=" + path}, append(noLab, "--image-registry", build.Registry, "--client", "pod")...)
+	if report.Cluster.Provider != "kubeconfig" || report.Cluster.Name != "" || report.Run.Client != "pod" {
 		t.Errorf("%+v, client %s", report.Cluster, report.Run.Client)
 	}
-	preflight := labtest.MustRun(t, "preflight", "--kubeconfig", l.Kubeconfig)
-	if count := len(report.Patterns[0].Claims); !strings.Contains(preflight.Stdout, fmt.Sprintf("%d of %d claims can be judged here", count, count)) {
-		t.Error(preflight.Stdout)
+	for _, args := range [][]string{{"preflight", "basic-gateway"}, {"clean"}} {
+		args = append(append(args, noLab...), "--kubeconfig", path)
+		result := labtest.Finish(t, labtest.StartWith(t, nowhere, args...))
+		if result.Code != 0 {
+			t.Errorf("%v: exit %d\n%s\n%s", args, result.Code, result.Stdout, result.Stderr)
+		}
+		named(t, result.Stdout, report.Cluster)
 	}
+	proved := labtest.Finish(t, labtest.StartWith(t, []string{"KUBECONFIG=" + path}, append([]string{"prove", "basic-gateway", "--mutant", "equivalent-extra-label",
+		"--image-registry", build.Registry, "--results", t.TempDir()}, noLab...)...))
+	if proved.Code != 0 {
+		t.Errorf("prove: exit %d\n%s\n%s", proved.Code, proved.Stdout, proved.Stderr)
+	}
+	named(t, proved.Stdout, report.Cluster)
 }
 
 // TestKilledRun kills runs at random moments: each time the journal still folds into a report, and the next run is clean
