@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -33,6 +34,11 @@ const holderAnnotation = "meshproof.dev/holder"
 // leaseDuration is how long a run that was killed on another machine keeps its names.
 const leaseDuration = 15 * time.Second
 
+// leaseTimes are how long a Lease is good, for how long its renewal is tried, and how often.
+type leaseTimes struct{ duration, deadline, period time.Duration }
+
+var usualLease = leaseTimes{duration: leaseDuration, deadline: 10 * time.Second, period: 2 * time.Second}
+
 // holder is who holds a Lease; a process of the same machine can be asked whether it still lives.
 type holder struct {
 	Run     string `json:"run"`
@@ -51,10 +57,12 @@ func self(runID string) holder {
 	return holder{Run: runID, Machine: machineID(), PID: os.Getpid(), Started: processStart(os.Getpid())}
 }
 
+// machineID identifies the machine, and on it the process namespace: a process of another one cannot be asked for.
 func machineID() string {
 	host, _ := os.Hostname()
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	sum := sha256.Sum256([]byte(host + string(boot)))
+	space, _ := os.Readlink("/proc/self/ns/pid")
+	sum := sha256.Sum256([]byte(host + string(boot) + space))
 	return hex.EncodeToString(sum[:])[:12]
 }
 
@@ -68,9 +76,10 @@ func processStart(pid int) string {
 }
 
 // dead tells whether the holder certainly is no more: it is of this machine, and no such process runs.
-func (h holder) dead() bool {
-	return h.Machine == machineID() && h.Started != "" && processStart(h.PID) != h.Started
-}
+func (h holder) dead() bool { return h.here() && processStart(h.PID) != h.Started }
+
+// here tells whether this machine knows if the holder lives.
+func (h holder) here() bool { return h.Machine == machineID() && h.Started != "" }
 
 // claimNames makes the namespaces the run's own, and holds a Lease in the first of them until release is called. What an
 // earlier run left there is removed first. A namespace that is not meshproof's, and names that a living run holds, are
@@ -90,21 +99,26 @@ func claimNames(ctx context.Context, client *kube.Client, runID, patternName str
 	if err != nil {
 		return nil, "", err
 	}
+	made := 0
 	for _, name := range namespaces {
 		labels := map[string]string{mesh.RunLabel: runID, mesh.PatternLabel: patternName, mesh.ManagedByLabel: kube.FieldManager}
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{holderAnnotation: string(who)}}}
-		_, err := client.Typed.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{FieldManager: kube.FieldManager})
-		if apierrors.IsAlreadyExists(err) {
-			return nil, "", &ConflictError{fmt.Sprintf("another run has just made namespace %s: use --suffix to keep two runs apart", name)}
+		if _, err = client.Typed.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{FieldManager: kube.FieldManager}); err != nil {
+			break
 		}
-		if err != nil {
-			return nil, "", fmt.Errorf("make namespace %s: %w", name, err)
-		}
+		made++
 	}
-	release, err = hold(ctx, client, runID, namespaces[0])
+	switch {
+	case err == nil:
+		release, err = hold(ctx, client, runID, namespaces[0], usualLease)
+	case apierrors.IsAlreadyExists(err):
+		err = &ConflictError{fmt.Sprintf("another run has just made namespace %s: use --suffix to keep two runs apart", namespaces[made])}
+	default:
+		err = fmt.Errorf("make namespace %s: %w", namespaces[made], err)
+	}
 	if err != nil {
 		// Nobody else would remove what was just made.
-		_, removeErr := mesh.Remove(context.WithoutCancel(ctx), client, namespaces, timeouts.Gone)
+		_, removeErr := mesh.Remove(context.WithoutCancel(ctx), client, namespaces[:made], timeouts.Gone)
 		err = errors.Join(err, removeErr)
 	}
 	return release, detail, err
@@ -155,10 +169,11 @@ func heldBy(ctx context.Context, client *kube.Client, namespace string) (holder,
 	if err := json.Unmarshal([]byte(*lease.Spec.HolderIdentity), &who); err != nil {
 		return holder{}, false, fmt.Errorf("the Lease %s/%s is held by somebody else (%q)", namespace, leaseName, *lease.Spec.HolderIdentity)
 	}
-	if who.dead() || expired(lease) {
-		return who, false, nil
+	if who.here() {
+		// It may have been kept from renewing its Lease: by an API server that did not answer, or by being stopped.
+		return who, !who.dead(), nil
 	}
-	return who, true, nil
+	return who, !expired(lease), nil
 }
 
 func expired(lease *coordinationv1.Lease) bool {
@@ -171,23 +186,27 @@ func expired(lease *coordinationv1.Lease) bool {
 // holdTimeout is how long a Lease in a namespace that was just made may take to be got.
 const holdTimeout = 10 * time.Second
 
-// hold gets the Lease and renews it until release is called.
-func hold(ctx context.Context, client *kube.Client, runID, namespace string) (release func(), err error) {
+// hold gets the Lease and renews it until release is called, also when an API server that does not answer has kept it from
+// being renewed for a while.
+func hold(ctx context.Context, client *kube.Client, runID, namespace string, times leaseTimes) (release func(), err error) {
 	identity, err := json.Marshal(self(runID))
 	if err != nil {
 		return nil, err
 	}
 	held := make(chan struct{})
+	var once sync.Once
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Name: leaseName, Namespace: namespace},
 			Client:     client.Typed.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: string(identity)},
 		},
-		LeaseDuration: leaseDuration, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
+		LeaseDuration: times.duration, RenewDeadline: times.deadline, RetryPeriod: times.period,
+		// A process that lives holds what its Lease says, so it must say when it does not any more.
+		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) { close(held) },
-			// A Lease that is lost belongs to a namespace that somebody removes; the checks in it will say so.
+			OnStartedLeading: func(context.Context) { once.Do(func() { close(held) }) },
+			// It is got again; in a namespace that somebody removes it cannot be, and the checks there will say so.
 			OnStoppedLeading: func() {},
 		},
 	})
@@ -196,7 +215,11 @@ func hold(ctx context.Context, client *kube.Client, runID, namespace string) (re
 	}
 	// The Lease outlives an interrupt, because the clean-up that follows one still needs the names.
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	go elector.Run(renewing)
+	go func() {
+		for renewing.Err() == nil {
+			elector.Run(renewing)
+		}
+	}()
 	select {
 	case <-held:
 		return stop, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,7 +117,7 @@ func TestHeldBy(t *testing.T) {
 	}{
 		"no Lease":                           {nil, false, ""},
 		"this process":                       {lease("shop", identityOf(t, self("r1")), 0), true, ""},
-		"this process, long ago":             {lease("shop", identityOf(t, self("r1")), time.Hour), false, ""},
+		"this process, long ago":             {lease("shop", identityOf(t, self("r1")), time.Hour), true, ""},
 		"a process of another machine":       {lease("shop", identityOf(t, elsewhere("r1")), 0), true, ""},
 		"one that has just missed a renewal": {lease("shop", identityOf(t, elsewhere("r1")), leaseDuration-time.Second), true, ""},
 		"one that is gone":                   {lease("shop", identityOf(t, elsewhere("r1")), leaseDuration+time.Second), false, ""},
@@ -259,13 +260,77 @@ func TestClaimNamesTellsWhatTheAPIServerRefuses(t *testing.T) {
 	}
 }
 
+// A run that is interrupted, or refused, between two of its namespaces leaves none.
+func TestClaimNamesRemovesWhatItMadeWhenItFails(t *testing.T) {
+	for name, refusal := range map[string]error{"refused": errRefused, "somebody was faster": apierrors.NewAlreadyExists(schema.GroupResource{Resource: "namespaces"}, "ingress")} {
+		t.Run(name, func(t *testing.T) {
+			client, typed := clusterOf(t, runNamespace("other", "r0"))
+			typed.PrependReactor("create", "namespaces", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				made := action.(clienttesting.CreateAction).GetObject().(*corev1.Namespace)
+				return made.Name == "ingress", nil, refusal
+			})
+			if _, _, err := claimNames(t.Context(), client, "r1", "shop", []string{"shop", "ingress"}, mesh.Timeouts{Gone: time.Minute}); err == nil {
+				t.Error("no error")
+			}
+			if diff := cmp.Diff([]string{"other"}, names(t, typed)); diff != "" {
+				t.Errorf("namespaces (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestHoldOutlastsAnAPIServerThatDoesNotAnswer: the Lease is renewed again as soon as it can be, and given up at the end.
+func TestHoldOutlastsAnAPIServerThatDoesNotAnswer(t *testing.T) {
+	client, typed := clusterOf(t)
+	var silent atomic.Bool
+	typed.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return silent.Load(), nil, errRefused
+	})
+	times := leaseTimes{duration: 2 * time.Second, deadline: 300 * time.Millisecond, period: 50 * time.Millisecond}
+	release, err := hold(t.Context(), client, "r1", "shop", times)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed := func() time.Time {
+		t.Helper()
+		lease, err := typed.CoordinationV1().Leases("shop").Get(t.Context(), leaseName, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lease.Spec.RenewTime.Time
+	}
+	silent.Store(true)
+	<-time.After(3 * times.deadline) // longer than its renewal is tried for
+	last := renewed()
+	silent.Store(false)
+	within(t, "the Lease to be renewed again", func() bool { return renewed().After(last) })
+	release()
+	within(t, "the Lease to be given up", func() bool {
+		_, held, err := heldBy(t.Context(), client, "shop")
+		return err == nil && !held
+	})
+}
+
+// within waits a moment for a condition.
+func within(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 func TestHoldEndsWithItsContext(t *testing.T) {
 	client, typed := clusterOf(t)
 	refuse(typed, "create", "leases", "")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	interrupted := errors.New("interrupted")
 	cancel(interrupted)
-	if _, err := hold(ctx, client, "r1", "shop"); !errors.Is(err, interrupted) {
+	if _, err := hold(ctx, client, "r1", "shop", usualLease); !errors.Is(err, interrupted) {
 		t.Errorf("error %v", err)
 	}
 }
