@@ -1,9 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -60,7 +62,7 @@ func (c *configuration) bring(ctx context.Context, target []*unstructured.Unstru
 }
 
 // observe waits until the cluster has told the value of a field of an object, and returns it.
-func observe(ctx context.Context, client *kube.Client, object *unstructured.Unstructured, path []string, timeout time.Duration) (string, error) {
+func observe(ctx context.Context, client *kube.Client, object *unstructured.Unstructured, paths [][]string, timeout time.Duration) (string, error) {
 	resource, err := client.ResourceName(object.GroupVersionKind())
 	if err != nil {
 		return "", err
@@ -68,11 +70,22 @@ func observe(ctx context.Context, client *kube.Client, object *unstructured.Unst
 	value := ""
 	condition := func(objects []*unstructured.Unstructured) (bool, string, error) {
 		for _, seen := range objects {
-			value = mesh.FieldAt(seen.Object, path)
+			for _, path := range paths {
+				value = cmp.Or(value, mesh.FieldAt(seen.Object, path))
+			}
 		}
 		return value != "", "it has none", nil
 	}
 	selection := kube.Selection{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}
-	err = client.Wait(ctx, selection, fmt.Sprintf("to have %s", path), timeout, condition)
+	err = client.Wait(ctx, selection, "to have "+placesOf(paths), timeout, condition)
 	return value, err
+}
+
+// placesOf names the fields that may hold a value.
+func placesOf(paths [][]string) string {
+	var places []string
+	for _, path := range paths {
+		places = append(places, strings.Join(path, "."))
+	}
+	return strings.Join(places, " or ")
 }

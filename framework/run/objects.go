@@ -16,7 +16,11 @@ import (
 // Objects renders what a job installs: the pattern's manifests with the overlay, marked as the run's own. Objects that
 // require what the cluster does not have are left out; objects outside the run's namespaces are refused.
 func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
-	objects, err := mesh.Render(p.Manifests, job.Values)
+	values, err := p.Computed(job.Values, job.Options.Set)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := mesh.Render(p.Manifests, values)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +28,7 @@ func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
 		if overlay == "" {
 			continue
 		}
-		if objects, err = mesh.Overlay(objects, overlay, job.Values); err != nil {
+		if objects, err = mesh.Overlay(objects, overlay, values); err != nil {
 			return nil, err
 		}
 	}
@@ -79,6 +83,16 @@ func firstStage(p pattern.Pattern, job Job) (stages, error) {
 		}
 	}
 	planned := maps.Clone(job.Values)
+	// What is computed may depend on what is not known.
+	set := map[string]string{}
+	maps.Copy(set, job.Options.Set)
+	for _, parameter := range p.Parameters {
+		if _, given := set[parameter.Name]; !given && parameter.Compute != nil {
+			unknown[parameter.Name] = notYetKnown(parameter.Name)
+			set[parameter.Name] = unknown[parameter.Name]
+		}
+	}
+	job.Options.Set = set
 	maps.Copy(job.Values, unknown)
 	objects, err := Objects(p, job)
 	if err != nil {
@@ -87,7 +101,7 @@ func firstStage(p pattern.Pattern, job Job) (stages, error) {
 	result := stages{observed: map[string]*unstructured.Unstructured{}}
 	var dropped bool
 	for _, parameter := range p.Parameters {
-		if unknown[parameter.Name] == "" {
+		if unknown[parameter.Name] == "" || parameter.Observed == nil {
 			continue
 		}
 		from := *parameter.Observed

@@ -182,7 +182,7 @@ func aliases(patterns []pattern.Pattern) []string {
 
 // seed is the pattern's part of the report before anything was judged.
 func seed(p pattern.Pattern, job Job) v1.Pattern {
-	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Parameters: job.Values, Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
+	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Parameters: p.Shown(job.Values), Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
 	for _, name := range slices.Sorted(maps.Keys(job.Unmet)) {
 		seeded.Deviations = append(seeded.Deviations, job.Unmet[name])
 	}
