@@ -19,6 +19,8 @@ type configuration struct {
 	install *installation
 	// now is what is on the cluster.
 	now []*unstructured.Unstructured
+	// held is what the proxies held at last, and no change since was to alter, not even one that failed.
+	held map[string]bool
 }
 
 // Apply implements pattern.Configuration.
@@ -48,18 +50,42 @@ func (c *configuration) Restore(ctx context.Context) error {
 func (c *configuration) bring(ctx context.Context, target []*unstructured.Unstructured) error {
 	started := time.Now()
 	timeouts := c.install.child.job.Options.Timeouts
-	if err := mesh.Change(ctx, c.install.client, c.now, target, timeouts.Ready); err != nil {
-		return fmt.Errorf("change what is installed: %w", err)
+	if c.held == nil {
+		c.held = map[string]bool{}
+		for _, expectation := range c.expectations(c.now) {
+			c.held[textOf(expectation)] = true
+		}
 	}
 	// What held before needs no waiting for; a mutant may not even be able to hold it.
-	held := map[string]bool{}
-	for _, expectation := range mesh.Expectations(c.now, c.install.workloads()) {
-		held[expectation.Hop+" "+expectation.Text] = true
+	held, missing := map[string]bool{}, []mesh.Expectation{}
+	for _, expectation := range c.expectations(target) {
+		if c.held[textOf(expectation)] {
+			held[textOf(expectation)] = true
+		} else {
+			missing = append(missing, expectation)
+		}
+	}
+	// Even what is applied in part has to be taken back.
+	from := c.now
+	c.now, c.held = mesh.Between(from, target), held
+	if err := mesh.Change(ctx, c.install.client, from, target, timeouts.Ready); err != nil {
+		return fmt.Errorf("change what is installed: %w", err)
 	}
 	c.now = target
-	expectations := slices.DeleteFunc(mesh.Expectations(target, c.install.workloads()), func(e mesh.Expectation) bool { return held[e.Hop+" "+e.Text] })
-	return mesh.Settle(ctx, c.install.child.env.Observer.Proxies(), expectations, started, timeouts.Settle, func(*mesh.Proxy, int, time.Duration) {})
+	err := mesh.Settle(ctx, c.install.child.env.Observer.Proxies(), missing, started, timeouts.Settle, func(*mesh.Proxy, int, time.Duration) {})
+	if err == nil {
+		for _, expectation := range missing {
+			held[textOf(expectation)] = true
+		}
+	}
+	return err
 }
+
+func (c *configuration) expectations(objects []*unstructured.Unstructured) []mesh.Expectation {
+	return mesh.Expectations(objects, c.install.workloads())
+}
+
+func textOf(e mesh.Expectation) string { return e.Hop + " " + e.Text }
 
 // observe waits until the cluster has told the value of a field of an object, and returns it.
 func observe(ctx context.Context, client *kube.Client, object *unstructured.Unstructured, paths [][]string, timeout time.Duration) (string, error) {
@@ -69,6 +95,7 @@ func observe(ctx context.Context, client *kube.Client, object *unstructured.Unst
 	}
 	value := ""
 	condition := func(objects []*unstructured.Unstructured) (bool, string, error) {
+		value = ""
 		for _, seen := range objects {
 			for _, path := range paths {
 				value = cmp.Or(value, mesh.FieldAt(seen.Object, path))

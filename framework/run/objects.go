@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
 )
@@ -66,10 +67,10 @@ func notYetKnown(parameter string) string {
 
 // stages are the objects of an install whose parameters are not all known beforehand.
 type stages struct {
-	// First are the objects that need no such value; in the object that a value is observed from, fields that hold it are
+	// first are the objects that need no such value; in the object that a value is observed from, fields that hold it are
 	// left out.
 	first []*unstructured.Unstructured
-	// Observed are the parameters to be observed, with their objects.
+	// observed are the parameters to be observed, with their objects.
 	observed map[string]*unstructured.Unstructured
 }
 
@@ -124,6 +125,11 @@ func firstStage(p pattern.Pattern, job Job) (stages, error) {
 		objects[index].Object = without(objects[index].Object, notYetKnown(name)).(map[string]any)
 		result.observed[name] = objects[index]
 	}
+	for _, name := range slices.Sorted(maps.Keys(result.observed)) {
+		if source := result.observed[name]; mentions(source, unknown) {
+			return stages{}, fmt.Errorf("parameter %s cannot be told by %s, which needs a value itself that is not known before", name, kube.Describe(source))
+		}
+	}
 	for _, object := range objects {
 		if !mentions(object, unknown) {
 			result.first = append(result.first, object)
@@ -148,7 +154,7 @@ func without(value any, text string) any {
 		}
 		return kept
 	case []any:
-		var kept []any
+		kept := []any{}
 		for _, entry := range v {
 			if entry != text {
 				kept = append(kept, without(entry, text))

@@ -136,6 +136,9 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 		if _, err := Objects(p, job); err != nil {
 			return nil, err
 		}
+		if _, err := firstStage(p, job); err != nil {
+			return nil, fmt.Errorf("pattern %s: %w", p.Name, err)
+		}
 		for _, namespace := range p.Namespaces(job.Values) {
 			if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
 				return nil, fmt.Errorf("pattern %s: %q is no name for a namespace: %s", p.Name, namespace, strings.Join(problems, "; "))
