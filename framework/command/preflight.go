@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/run"
+	"github.com/meshproof/meshproof/reports/terminal"
 )
 
 func newPreflightCommand(patterns []pattern.Pattern) *cobra.Command {
@@ -37,8 +38,7 @@ func newPreflightCommand(patterns []pattern.Pattern) *cobra.Command {
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(map[string]any{"cluster": ready.identity, "patterns": checks})
 			}
-			id := ready.identity
-			fmt.Printf("cluster %s (%s) at %s, Kubernetes %s, Istio %s revision %s\n", id.UID, id.Provider, id.APIServer, id.Kubernetes, id.Mesh.Version, id.Mesh.Revision)
+			fmt.Println("preflight · " + terminal.Identity(ready.identity))
 			blocked := false
 			for _, check := range checks {
 				fmt.Printf("%s: %d of %d claims can be judged here\n", check.Pattern, len(check.Runnable), len(check.Runnable)+len(check.Blocked)+len(check.Skipped))

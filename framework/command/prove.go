@@ -14,6 +14,7 @@ import (
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/prove"
 	"github.com/meshproof/meshproof/framework/run"
+	"github.com/meshproof/meshproof/reports/terminal"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
@@ -68,7 +69,7 @@ func provePattern(ctx context.Context, patterns []pattern.Pattern, p pattern.Pat
 		return environmentError(err)
 	}
 	table := &proofTable{name: p.Name}
-	fmt.Printf("prove %s on Kubernetes %s, Istio %s: %d mutants\n", p.Name, ready.identity.Kubernetes, ready.identity.Mesh.Version, len(mutants))
+	fmt.Printf("prove %s · %d mutants · %s\n", p.Name, len(mutants), terminal.Identity(ready.identity))
 	results, err := prove.Run(ctx, session, mutants, prove.Options{Unmet: ready.plan.Jobs[0].Unmet, Sink: quiet{}}, table)
 	if err = errors.Join(err, session.Close(ctx)); err != nil {
 		return environmentError(err)

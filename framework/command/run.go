@@ -233,6 +233,11 @@ func newCleanCommand() *cobra.Command {
 				return environmentError(err)
 			}
 			removed, held, err := run.Clean(cmd.Context(), client, runID, run.CleanTimeout(options))
+			if err == nil || len(held) > 0 {
+				// Cleaning needs no mesh, and may be all that is allowed: what the cluster does not tell of itself is left out.
+				identity, _ := found.Identify(cmd.Context(), client, "")
+				fmt.Println("clean · " + terminal.Identity(identity))
+			}
 			if len(held) > 0 {
 				fmt.Printf("left alone, because a run is using them: %s\n", strings.Join(held, ", "))
 			}

@@ -147,6 +147,16 @@ data: {host: "${route_hostname}", image: "${bookinfo_image}"}
 			{Alias: "BG1", Slug: "serves-the-page", Text: "the page comes through the gateway", Ends: []string{"client", "gateway log"}},
 			{Alias: "BG2", Slug: "only-through-the-gateway", Text: "the page comes from nowhere else", Ends: []string{"gateway log", "certificate"}},
 		},
+		Mutants: fstest.MapFS{"other-host.yaml": {Data: []byte(`apiVersion: meshproof.dev/v1
+kind: Mutant
+says: the page has another host
+killed: {by: BG1, cause: wrong-status}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: page, namespace: "${bookinfo_namespace}"}
+data: {host: other.lab}
+`)}},
 		Deviations: []string{"it is an example"},
 		Specs:      func(*pattern.Env) {},
 	}

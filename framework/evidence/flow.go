@@ -109,6 +109,8 @@ type Flows struct {
 	// Gaps say, per hop, why its evidence cannot be complete, with the remedy: a proxy without an access log, a log that broke
 	// off. What is judged at such a hop is inconclusive.
 	Gaps map[string]Gap
+	// RefusalGaps say, per hop, why it has no line for a connection that none of its filter chains takes.
+	RefusalGaps map[string]Gap
 	// Judge is told of every judgement that a matcher makes of these flows.
 	Judge func(Judgement)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,24 +25,25 @@ const proxyContainer = "istio-proxy"
 type Observer struct {
 	client  *kube.Client
 	sources []*source
-	gaps    map[string]Gap
+	// gaps and refusalGaps are what Flows has of these names.
+	gaps, refusalGaps map[string]Gap
 }
 
 // source is one pod of a hop.
 type source struct {
-	hop     Hop
-	pod     corev1.Pod
-	proxy   *mesh.Proxy
-	access  *kube.Tail
-	app     *kube.Tail
-	formats []*accesslog.Format
+	hop    Hop
+	pod    corev1.Pod
+	proxy  *mesh.Proxy
+	access *kube.Tail
+	app    *kube.Tail
+	logs   accessLogs
 	// flush is how often the proxy writes its log.
 	flush time.Duration
 }
 
 // Observe starts following the pods of the hops as they are now, until ctx ends. A hop without a pod is an error.
 func Observe(ctx context.Context, client *kube.Client, hops []Hop, since time.Time) (*Observer, error) {
-	o := &Observer{client: client, gaps: map[string]Gap{}}
+	o := &Observer{client: client, gaps: map[string]Gap{}, refusalGaps: map[string]Gap{}}
 	var group errgroup.Group
 	group.SetLimit(8)
 	for _, hop := range hops {
@@ -103,9 +103,15 @@ func (o *Observer) ReadFormats(ctx context.Context) error {
 			return err
 		}
 		s.flush = info.FileFlushInterval
-		s.formats = nil
-		if gap := s.takeFormats(sinks); gap != nil {
+		var gap *Gap
+		if s.logs, gap = takeLogs(s.proxy.String(), sinks); gap != nil {
 			o.gaps[s.hop.Name] = *gap
+		}
+		if !logsRefusals(sinks) {
+			o.refusalGaps[s.hop.Name] = Gap{
+				Why:    fmt.Sprintf("proxy %s writes no line for a connection that no filter chain takes", s.proxy),
+				Remedy: "set disableEnvoyListenerLog of the mesh's configuration to false, and have the access log go to /dev/stdout",
+			}
 		}
 	}
 	return nil
@@ -120,60 +126,6 @@ func (o *Observer) Patience() time.Duration {
 		slowest = max(slowest, s.flush)
 	}
 	return 2*slowest + way
-}
-
-// needed are the operators without which a line can neither be joined nor judged; of those on one line, one is enough.
-var needed = [][]string{
-	{"START_TIME"},
-	{"UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW"},
-	{"UPSTREAM_HOST", "UPSTREAM_REMOTE_ADDRESS"},
-	{"UPSTREAM_LOCAL_ADDRESS"},
-	{"DOWNSTREAM_LOCAL_ADDRESS"},
-	{"DOWNSTREAM_REMOTE_ADDRESS", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS"},
-	{"RESPONSE_CODE"},
-	{"RESPONSE_FLAGS"},
-	{"REQ(X-REQUEST-ID)"},
-	{"REQ(:PATH)", "PATH", "REQ(USER-AGENT)"},
-}
-
-// lacking returns those of the needed operators that the format has in none of their forms.
-func lacking(format *accesslog.Format) []string {
-	var missing []string
-	for _, forms := range needed {
-		if !slices.ContainsFunc(forms, format.Has) {
-			missing = append(missing, format.Missing(forms[0])...)
-		}
-	}
-	return missing
-}
-
-func (s *source) takeFormats(sinks []accesslog.Sink) *Gap {
-	const remedy = "give the namespace a Telemetry that switches on accessLogging of a provider that writes to /dev/stdout, without a filter"
-	filtered := ""
-	seen := map[string]bool{}
-	for _, sink := range mesh.StandardOutput(sinks) {
-		if sink.Filter != nil {
-			filtered = sink.Filter.String()
-		}
-		if !seen[sink.Format.String()] {
-			seen[sink.Format.String()] = true
-			s.formats = append(s.formats, sink.Format)
-		}
-	}
-	switch {
-	case len(s.formats) == 0 && len(sinks) > 0:
-		return &Gap{Why: fmt.Sprintf("proxy %s sends its access log elsewhere than to its standard output", s.proxy), Remedy: remedy}
-	case len(s.formats) == 0:
-		return &Gap{Why: fmt.Sprintf("proxy %s writes no access log", s.proxy), Remedy: remedy}
-	case filtered != "":
-		return &Gap{Why: fmt.Sprintf("proxy %s writes only some access-log lines (%s)", s.proxy, filtered), Remedy: remedy}
-	}
-	for _, format := range s.formats {
-		if missing := lacking(format); len(missing) > 0 {
-			return &Gap{Why: fmt.Sprintf("the access-log format of proxy %s lacks %s", s.proxy, strings.Join(missing, ", ")), Remedy: "use Istio's default format, or add these operators"}
-		}
-	}
-	return nil
 }
 
 // Proxies returns the proxies of all hops, or of the named ones.
@@ -241,7 +193,7 @@ func (o *Observer) Collect(ctx context.Context, results []traffic.Result, mark M
 	gather := newGathering(o, mark)
 	for {
 		changed := gather.read()
-		flows := Flows{List: join(results, gather.gathered), Gaps: o.gapsNow()}
+		flows := Flows{List: join(results, gather.requests()), Gaps: o.gapsNow(), RefusalGaps: o.refusalGaps}
 		if complete(flows.List, possible(witnesses, flows.Gaps)) {
 			return flows, nil
 		}
@@ -274,6 +226,8 @@ func (o *Observer) gapsNow() map[string]Gap {
 type gathering struct {
 	observer *Observer
 	next     Mark
+	// written are the lines of each proxy.
+	written map[*source][]Line
 	gathered
 }
 
@@ -286,7 +240,7 @@ type gathered struct {
 }
 
 func newGathering(o *Observer, mark Mark) *gathering {
-	g := &gathering{observer: o, next: Mark{}}
+	g := &gathering{observer: o, next: Mark{}, written: map[*source][]Line{}}
 	for tail, index := range mark {
 		g.next[tail] = index
 	}
@@ -309,12 +263,8 @@ func (g *gathering) read() []<-chan struct{} {
 	}
 	for _, s := range g.observer.sources {
 		take(s.access, func(text string) {
-			for _, format := range s.formats {
-				// A line that can be read in more than one way proves nothing.
-				if parsed, ok := format.Parse(text); ok && !parsed.Ambiguous {
-					g.lines = append(g.lines, Line{Line: parsed, Hop: s.hop.Name, Pod: s.pod.Name, Address: s.pod.Status.PodIP, Raw: text})
-					return
-				}
+			if parsed, ok := s.logs.parse(text); ok {
+				g.written[s] = append(g.written[s], Line{Line: parsed, Hop: s.hop.Name, Pod: s.pod.Name, Address: s.pod.Status.PodIP, Raw: text})
 			}
 		})
 		take(s.app, func(text string) {
@@ -329,6 +279,15 @@ func (g *gathering) read() []<-chan struct{} {
 		})
 	}
 	return more
+}
+
+// requests returns what was read so far, with one line for each request or connection of each proxy.
+func (g *gathering) requests() gathered {
+	seen := g.gathered
+	for _, s := range g.observer.sources {
+		seen.lines = append(seen.lines, s.logs.once(g.written[s])...)
+	}
+	return seen
 }
 
 // possible leaves out the witnesses that a gap makes impossible.

@@ -19,78 +19,7 @@ import (
 	"github.com/meshproof/meshproof/fixtures/record"
 	"github.com/meshproof/meshproof/framework/evidence/accesslog"
 	"github.com/meshproof/meshproof/framework/kube"
-	"github.com/meshproof/meshproof/framework/mesh"
 )
-
-func TestTakeFormats(t *testing.T) {
-	full := compile(t, accesslog.IstioDefault)
-	without := func(operators ...string) *accesslog.Format {
-		text := accesslog.IstioDefault
-		for _, operator := range operators {
-			if !strings.Contains(text, operator) {
-				t.Fatalf("Istio's format has no %s", operator)
-			}
-			text = strings.ReplaceAll(text, operator, "x")
-		}
-		return compile(t, text)
-	}
-	stdout := func(format *accesslog.Format) accesslog.Sink {
-		return accesslog.Sink{Kind: accesslog.HTTP, Provider: "file", Path: "/dev/stdout", Readable: true, Format: format}
-	}
-	filtered, elsewhere, listener := stdout(full), stdout(full), stdout(full)
-	filtered.Filter = &accesslog.Filter{Text: "response.code >= 500"}
-	elsewhere.Path = "/var/log/access.log"
-	listener.Kind = accesslog.Listener
-	for name, test := range map[string]struct {
-		sinks []accesslog.Sink
-		// why and remedy are parts of the gap; why is empty for none.
-		why, remedy string
-		formats     int
-	}{
-		"Istio's default, of many listeners": {sinks: []accesslog.Sink{stdout(full), stdout(full), stdout(compile(t, accesslog.IstioDefault))}, formats: 1},
-		"two formats":                        {sinks: []accesslog.Sink{stdout(full), stdout(compile(t, "again "+accesslog.IstioDefault))}, formats: 2},
-		"the operators' other names": {formats: 1, sinks: []accesslog.Sink{stdout(compile(t, strings.NewReplacer(
-			"%UPSTREAM_CLUSTER_RAW%", "%UPSTREAM_CLUSTER%", "%UPSTREAM_HOST%", "%UPSTREAM_REMOTE_ADDRESS%",
-			"%DOWNSTREAM_REMOTE_ADDRESS%", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%", "%REQ(", "%REQUEST_HEADER(").Replace(accesslog.IstioDefault)))}},
-		"no sink": {why: "proxy apps/page-1 writes no access log", remedy: "Telemetry that switches on accessLogging"},
-		"a sink elsewhere": {
-			sinks: []accesslog.Sink{elsewhere, {Kind: accesslog.HTTP, Provider: "grpc", Problem: "it goes to a service"}},
-			why:   "proxy apps/page-1 sends its access log elsewhere than to its standard output", remedy: "/dev/stdout",
-		},
-		"only a listener's own log": {sinks: []accesslog.Sink{listener}, why: "elsewhere", remedy: "/dev/stdout"},
-		"a filter": {
-			sinks: []accesslog.Sink{stdout(full), filtered}, formats: 1,
-			why: "writes only some access-log lines (response.code >= 500)", remedy: "without a filter",
-		},
-		"no cluster":            {sinks: []accesslog.Sink{stdout(without("%UPSTREAM_CLUSTER_RAW%"))}, formats: 1, why: "lacks %UPSTREAM_CLUSTER%", remedy: "Istio's default format"},
-		"no upstream host":      {sinks: []accesslog.Sink{stdout(without("%UPSTREAM_HOST%"))}, formats: 1, why: "lacks %UPSTREAM_HOST%", remedy: "Istio's default format"},
-		"no downstream":         {sinks: []accesslog.Sink{stdout(without("%DOWNSTREAM_REMOTE_ADDRESS%"))}, formats: 1, why: "lacks %DOWNSTREAM_REMOTE_ADDRESS%", remedy: "Istio's default format"},
-		"no local address":      {sinks: []accesslog.Sink{stdout(without("%DOWNSTREAM_LOCAL_ADDRESS%"))}, formats: 1, why: "lacks %DOWNSTREAM_LOCAL_ADDRESS%", remedy: "Istio's default format"},
-		"no request ID":         {sinks: []accesslog.Sink{stdout(without("%REQ(X-REQUEST-ID)%"))}, formats: 1, why: "lacks %REQ(X-REQUEST-ID)%", remedy: "Istio's default format"},
-		"no start time":         {sinks: []accesslog.Sink{stdout(without("[%START_TIME%]"))}, formats: 1, why: "lacks %START_TIME%", remedy: "Istio's default format"},
-		"no flags":              {sinks: []accesslog.Sink{stdout(without("%RESPONSE_FLAGS%"))}, formats: 1, why: "lacks %RESPONSE_FLAGS%", remedy: "Istio's default format"},
-		"no User-Agent":         {sinks: []accesslog.Sink{stdout(without("%REQ(USER-AGENT)%"))}, formats: 1},
-		"no path":               {sinks: []accesslog.Sink{stdout(without("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"))}, formats: 1},
-		"nothing of identity":   {sinks: []accesslog.Sink{stdout(without("%REQ(USER-AGENT)%", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"))}, formats: 1, why: "lacks %REQ(:PATH)%", remedy: "Istio's default format"},
-		"one format of two":     {sinks: []accesslog.Sink{stdout(full), stdout(without("%UPSTREAM_HOST%"))}, formats: 2, why: "lacks %UPSTREAM_HOST%", remedy: "Istio's default format"},
-		"several lacks at once": {sinks: []accesslog.Sink{stdout(without("%UPSTREAM_HOST%", "%UPSTREAM_LOCAL_ADDRESS%"))}, formats: 1, why: "lacks %UPSTREAM_HOST%, %UPSTREAM_LOCAL_ADDRESS%", remedy: "Istio's default format"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "page-1"}}
-			s := &source{proxy: mesh.NewProxy(t.Context(), nil, "page", pod)}
-			gap := s.takeFormats(test.sinks)
-			switch {
-			case gap == nil && test.why != "":
-				t.Errorf("no gap, want one that says %q", test.why)
-			case gap != nil && (test.why == "" || !strings.Contains(gap.Why, test.why) || !strings.Contains(gap.Remedy, test.remedy)):
-				t.Errorf("gap %q, remedy %q; want %q, %q", gap.Why, gap.Remedy, test.why, test.remedy)
-			}
-			if len(s.formats) != test.formats {
-				t.Errorf("%d formats, want %d", len(s.formats), test.formats)
-			}
-		})
-	}
-}
 
 func TestComplete(t *testing.T) {
 	whole := Flow{
@@ -169,7 +98,7 @@ func observe(t *testing.T, server *logs) *Observer {
 		t.Fatal(err)
 	}
 	for _, s := range o.sources {
-		s.formats = []*accesslog.Format{compile(t, accesslog.IstioDefault)}
+		s.logs = logsOf(t, accesslog.IstioDefault)
 	}
 	return o
 }

@@ -19,6 +19,8 @@ type refusal struct {
 	seen   func(traffic.Result) bool
 	// flag and details are what the refusing proxy logs; details is compared where the log's format has it.
 	flag, details string
+	// connection says that a connection was refused, before there was any request on it.
+	connection bool
 }
 
 // refusals are those that matchers can tell apart.
@@ -28,7 +30,7 @@ var refusals = map[pattern.Cause]refusal{
 		seen: func(r traffic.Result) bool { return r.Status == http.StatusNotFound && r.Body == "" && r.Err == "" },
 	},
 	pattern.NoFilterChain: {
-		client: "the connection closed without an answer", flag: "NR", details: "filter_chain_not_found",
+		client: "the connection closed without an answer", flag: "NR", details: "filter_chain_not_found", connection: true,
 		seen: func(r traffic.Result) bool { return r.Status == 0 && cutOff(r.Err) },
 	},
 	pattern.NotPublished: {
@@ -91,7 +93,11 @@ func BeRefusedBy(hop string, cause pattern.Cause) types.GomegaMatcher {
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
 			lines := append(flow.At(hop, false), flow.At(hop, true)...)
 			if len(lines) == 0 {
-				return lacks(flows, hop, "has no line in the access log of %s", hop)
+				v := lacks(flows, hop, "has no line in the access log of %s", hop)
+				if gap, found := flows.RefusalGaps[hop]; found && signs.connection && v.remedy == "" {
+					v.detail, v.remedy = v.detail+": "+gap.Why, gap.Remedy
+				}
+				return v
 			}
 			line := lines[0]
 			has := line.Format() != nil && line.Format().Has("RESPONSE_CODE_DETAILS")

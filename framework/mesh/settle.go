@@ -111,9 +111,12 @@ func TakeSnapshot(ctx context.Context, proxy *Proxy) (Snapshot, error) {
 func StandardOutput(sinks []accesslog.Sink) []accesslog.Sink {
 	var chosen []accesslog.Sink
 	for _, sink := range sinks {
-		if sink.Readable && sink.Kind != accesslog.Listener && (sink.Path == "/dev/stdout" || sink.Path == "/dev/stderr") {
+		if sink.Readable && sink.Kind != accesslog.Listener && IsStandardOutput(sink.Path) {
 			chosen = append(chosen, sink)
 		}
 	}
 	return chosen
 }
+
+// IsStandardOutput tells whether an access log at this path goes where the Kubernetes log API reads it.
+func IsStandardOutput(path string) bool { return path == "/dev/stdout" || path == "/dev/stderr" }

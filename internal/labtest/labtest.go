@@ -65,6 +65,12 @@ type Running struct {
 // Start starts the command, without KUBECONFIG, so that it uses the lab.
 func Start(t testing.TB, args ...string) *Running {
 	t.Helper()
+	return StartWith(t, nil, args...)
+}
+
+// StartWith is Start with more in the environment, as NAME=value.
+func StartWith(t testing.TB, environment []string, args ...string) *Running {
+	t.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), commandTimeout)
 	r := &Running{Cmd: exec.CommandContext(ctx, Program(t), args...), started: time.Now(), stop: stop}
 	for _, entry := range os.Environ() {
@@ -72,6 +78,7 @@ func Start(t testing.TB, args ...string) *Running {
 			r.Env = append(r.Env, entry)
 		}
 	}
+	r.Env = append(r.Env, environment...)
 	r.Stdout, r.Stderr = &r.stdout, &r.stderr
 	cmd := r.Cmd
 	if err := cmd.Start(); err != nil {

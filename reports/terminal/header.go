@@ -48,6 +48,9 @@ func (p *Printer) headerLines() []string {
 	return p.layout("").flow("", append(parts, cluster...))
 }
 
+// Identity names the cluster in one line; what is not known of it is left out.
+func Identity(c v1.Cluster) string { return strings.Join(clusterParts(c), separator) }
+
 // clusterParts name the cluster so that it cannot be mistaken for another; what is not known is left out.
 func clusterParts(c v1.Cluster) []string {
 	var parts []string
@@ -56,14 +59,12 @@ func clusterParts(c v1.Cluster) []string {
 			parts = append(parts, oneLine(fmt.Sprintf(format, value)))
 		}
 	}
-	switch {
-	case c.Name != "":
+	if c.Name != "" {
 		add("%s", fmt.Sprintf("%s %q", c.Provider, c.Name))
-	case c.Context != "":
-		add("context %q", c.Context)
-	default:
+	} else if c.Context == "" {
 		add("%s", c.Provider)
 	}
+	add("context %q", c.Context)
 	add("%s", c.APIServer)
 	add("Kubernetes %s", c.Kubernetes)
 	add("%s", meshPart(c.Mesh))

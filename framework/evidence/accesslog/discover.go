@@ -73,7 +73,7 @@ func (c compiler) listener(raw json.RawMessage) ([]Sink, error) {
 				return nil, fmt.Errorf("filter chain %d (%q), filter %q: %w", i, chain.Name, filter.Name, err)
 			}
 			for j := range sinks {
-				sinks[j].FilterChain = chain.Name
+				sinks[j].FilterChain, sinks[j].Chain = chain.Name, i
 			}
 			out = append(out, sinks...)
 		}
@@ -81,6 +81,9 @@ func (c compiler) listener(raw json.RawMessage) ([]Sink, error) {
 	own, err := c.sinks(l.Logs, Listener, "")
 	if err != nil {
 		return nil, err
+	}
+	for i := range own {
+		own[i].Chain = NoChain
 	}
 	return append(out, own...), nil
 }

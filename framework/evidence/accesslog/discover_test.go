@@ -49,6 +49,9 @@ func TestDiscover(t *testing.T) {
 	if sinks[0].Path != "/dev/stdout" || sinks[5].Path != "/dev/stderr" || sinks[0].Kind != HTTP || sinks[8].Kind != TCP {
 		t.Errorf("sinks %+v", sinks)
 	}
+	if sinks[6].Chain != 0 || sinks[7].Chain != NoChain || sinks[8].Chain != 0 || sinks[9].Chain != 1 || sinks[10].Chain != NoChain {
+		t.Errorf("the places of the filter chains: %+v", sinks)
+	}
 	if sinks[0].Format.String() != IstioDefault || sinks[0].Format != sinks[8].Format {
 		t.Error("the format is not Istio's default, or not compiled once")
 	}

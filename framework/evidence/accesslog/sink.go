@@ -17,10 +17,16 @@ const (
 	Upstream Kind = "upstream" // a try of a request, from a router's upstream_log
 )
 
+// NoChain is Sink.Chain of a listener's own log.
+const NoChain = -1
+
 // Sink is one access log in a proxy's configuration.
 type Sink struct {
 	Listener    string // name of the listener
 	FilterChain string // name of the filter chain; empty for unnamed ones and for the listener's own log
+	// Chain is the filter chain's place in its listener, the default one's last: names are not unique. NoChain for the
+	// listener's own log.
+	Chain int
 	// Kind is one of the constants above, or the type of another network filter.
 	Kind Kind
 
