@@ -4,11 +4,14 @@ package basicgateway_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/internal/labtest"
@@ -16,7 +19,7 @@ import (
 )
 
 // kindTimeout is how long the definition of a kind may take to come or to go.
-const kindTimeout = 30 * time.Second
+const kindTimeout = time.Minute
 
 // withoutRoutes makes the cluster one that does not know the kind Route, until the test ends.
 func withoutRoutes(t *testing.T) {
@@ -40,12 +43,39 @@ func withoutRoutes(t *testing.T) {
 		if err == nil {
 			err = client.Wait(context.Background(), selection, "to be Established", kindTimeout, kube.HasCondition("Established", 1))
 		}
+		if err == nil {
+			err = awaitRoutes(client)
+		}
 		if err != nil {
 			t.Errorf("put the kind Route back: %v", err)
 		}
 	})
 	if err := client.Wait(t.Context(), selection, "to be gone", kindTimeout, kube.Gone); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// awaitRoutes waits until the API server takes Routes: its admission policies get to know a kind later than its storage.
+func awaitRoutes(client *kube.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), kindTimeout)
+	defer cancel()
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	route := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": map[string]any{"name": "probe"},
+		"spec": map[string]any{"to": map[string]any{"kind": "Service", "name": "probe", "weight": int64(100)}},
+	}}
+	routes := client.Dynamic.Resource(schema.GroupVersionResource{Group: "route.openshift.io", Version: "v1", Resource: "routes"}).Namespace("default")
+	for {
+		_, err := routes.Create(ctx, route, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no Route is taken within %s: %w", kindTimeout, err)
+		case <-ticker.C:
+		}
 	}
 }
 
