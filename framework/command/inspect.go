@@ -60,6 +60,8 @@ type listedClaim struct {
 	Alias string   `json:"alias"`
 	Text  string   `json:"text"`
 	Ends  []string `json:"ends"`
+	// Requires says what a cluster must serve for the claim not to be skipped.
+	Requires []string `json:"requires,omitempty"`
 }
 
 func newListCommand(patterns []pattern.Pattern) *cobra.Command {
@@ -88,7 +90,12 @@ func describePattern(p pattern.Pattern) listed {
 		entry.Parameters = append(entry.Parameters, listedParameter{parameter.Name, parameter.Default, parameter.Description})
 	}
 	for _, claim := range p.Claims {
-		entry.Claims = append(entry.Claims, listedClaim{p.ID(claim), claim.Alias, claim.Text, claim.Ends})
+		one := listedClaim{ID: p.ID(claim), Alias: claim.Alias, Text: claim.Text, Ends: claim.Ends}
+		for _, name := range claim.Requires {
+			requirement, _ := p.Requirement(name) // Validate has found it
+			one.Requires = append(one.Requires, requirement.APIVersion+" "+requirement.Kind)
+		}
+		entry.Claims = append(entry.Claims, one)
 	}
 	return entry
 }
@@ -111,7 +118,11 @@ func printList(list []listed, output string) error {
 			fmt.Printf("%s: %s\n", entry.Name, entry.Title)
 			table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 			for _, claim := range entry.Claims {
-				fmt.Fprintf(table, "  %s\t%s\t%s\n", claim.Alias, claim.Text, strings.Join(claim.Ends, ", "))
+				ends := strings.Join(claim.Ends, ", ")
+				if len(claim.Requires) > 0 {
+					ends += " (needs " + strings.Join(claim.Requires, ", ") + ")"
+				}
+				fmt.Fprintf(table, "  %s\t%s\t%s\n", claim.Alias, claim.Text, ends)
 			}
 			if err := table.Flush(); err != nil {
 				return err

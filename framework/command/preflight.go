@@ -3,7 +3,9 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +41,10 @@ func newPreflightCommand(patterns []pattern.Pattern) *cobra.Command {
 			fmt.Println("preflight · " + terminal.Identity(ready.identity))
 			blocked := false
 			for _, check := range checks {
-				fmt.Printf("%s: %d of %d claims can be judged here\n", check.Pattern, len(check.Runnable), len(check.Runnable)+len(check.Blocked))
+				fmt.Printf("%s: %d of %d claims can be judged here\n", check.Pattern, len(check.Runnable), len(check.Runnable)+len(check.Blocked)+len(check.Skipped))
+				for _, alias := range slices.Sorted(maps.Keys(check.Skipped)) {
+					fmt.Printf("  %s is skipped: %s\n", alias, check.Skipped[alias])
+				}
 				for _, reason := range check.Reasons {
 					fmt.Printf("  %s\n", reason)
 				}

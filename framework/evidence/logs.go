@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/meshproof/meshproof/framework/evidence/accesslog"
 	"github.com/meshproof/meshproof/framework/mesh"
@@ -127,10 +128,24 @@ func gapOf(proxy string, sinks []accesslog.Sink, remedy string) *Gap {
 }
 
 // parse reads a line. One that can be read in more than one way proves nothing.
+//
+// A connection keeps the filter chain that took it, and its log, also when the chain has been replaced in the
+// configuration: what none of the configured formats reads may be in Istio's default format.
 func (l accessLogs) parse(text string) (accesslog.Line, bool) {
 	line, ok := accesslog.ParseAny(text, l.formats...)
+	if !ok && len(l.formats) > 0 {
+		line, ok = istioDefault().Parse(text)
+	}
 	return line, ok && !line.Ambiguous
 }
+
+var istioDefault = sync.OnceValue(func() *accesslog.Format {
+	format, err := accesslog.CompileText(accesslog.IstioDefault)
+	if err != nil {
+		panic(err) // a constant
+	}
+	return format
+})
 
 // request is what all formats tell alike of a request: some name its cluster and its client otherwise. Where it has no
 // request ID, it is a connection, and its client is its own.

@@ -50,6 +50,27 @@ func Difference(from, to []*unstructured.Unstructured) []*unstructured.Unstructu
 	return changed
 }
 
+// Between is what may be there when a change of from into to was broken off: what both have alike, and of all else no more
+// than the name, which is no state that any change would leave as it is.
+func Between(from, to []*unstructured.Unstructured) []*unstructured.Unstructured {
+	changed := slices.Concat(Difference(to, from), Difference(from, to))
+	var result []*unstructured.Unstructured
+	for _, object := range slices.Concat(from, to) {
+		if find(result, object) >= 0 {
+			continue
+		}
+		if find(changed, object) >= 0 {
+			name := &unstructured.Unstructured{Object: map[string]any{"state": "unknown"}}
+			name.SetGroupVersionKind(object.GroupVersionKind())
+			name.SetNamespace(object.GetNamespace())
+			name.SetName(object.GetName())
+			object = name
+		}
+		result = append(result, object)
+	}
+	return result
+}
+
 func find(objects []*unstructured.Unstructured, wanted *unstructured.Unstructured) int {
 	return slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return overlayKey(o) == overlayKey(wanted) })
 }

@@ -44,6 +44,32 @@ func TestDifference(t *testing.T) {
 	}
 }
 
+// Whatever was done of a change, the next one does it again, or takes it back.
+func TestBetween(t *testing.T) {
+	same, changed, other := configMap("ns", "same", "")+"---\n", configMap("ns", "changed", "data: {n: '1'}")+"---\n", configMap("ns", "changed", "data: {n: '2'}")+"---\n"
+	from, to := decode(t, same+changed+configMap("ns", "gone", "")), decode(t, same+other+configMap("ns", "new", ""))
+	between := Between(from, to)
+	for name, test := range map[string]struct {
+		target []*unstructured.Unstructured
+		want   []string
+	}{
+		"back":    {from, []string{"ConfigMap ns/changed", "ConfigMap ns/gone"}},
+		"forward": {to, []string{"ConfigMap ns/changed", "ConfigMap ns/new"}},
+	} {
+		if diff := cmp.Diff(test.want, describe(Difference(between, test.target))); diff != "" {
+			t.Errorf("%s is applied (-want +got):\n%s", name, diff)
+		}
+		for _, object := range test.target {
+			if find(between, object) < 0 {
+				t.Errorf("%s: %s is not known to be there", name, object.GetName())
+			}
+		}
+	}
+	if len(between) != 4 {
+		t.Errorf("%d objects may be there, want 4", len(between))
+	}
+}
+
 func TestRolledOut(t *testing.T) {
 	const done = "observedGeneration: 3, updatedReplicas: 2, availableReplicas: 2, replicas: 2"
 	for name, test := range map[string]struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -119,6 +120,10 @@ func writeFileOverlay(memory filesys.FileSystem, file string, objects []*unstruc
 	if err != nil {
 		return err
 	}
+	// A mutant is an overlay with a header.
+	if rest, isMutant := strings.CutPrefix(text, mutantHeader); isMutant {
+		_, text, _ = strings.Cut(rest, "\n---\n")
+	}
 	given, err := kube.Decode(file, []byte(text))
 	if err != nil {
 		return fmt.Errorf("the overlay is not a file of Kubernetes objects: %w", err)
@@ -161,6 +166,9 @@ func writeFileOverlay(memory filesys.FileSystem, file string, objects []*unstruc
 	}
 	return memory.WriteFile("/overlay/kustomization.yaml", out)
 }
+
+// mutantHeader begins the first document of a mutant's file, which is for package prove.
+const mutantHeader = "apiVersion: meshproof.dev/v1\nkind: Mutant\n"
 
 // AddAnnotation marks an object of an overlay file as new, so that a patch with a mistyped name is not taken for one.
 const AddAnnotation = "meshproof.dev/add"

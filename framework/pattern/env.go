@@ -67,9 +67,6 @@ type Outcome struct {
 	Sample *evidence.Flow
 }
 
-// disruptivePriority puts disruptive claims behind all others, whose priority is 0.
-const disruptivePriority = -1
-
 // claimLabel prefixes the Ginkgo label that ties a spec to its claim.
 const claimLabel = "claim:"
 
@@ -87,11 +84,12 @@ func (e *Env) Claim(alias string) []any {
 		panic(fmt.Sprintf("claim %s of pattern %s has two specs", alias, e.Pattern.Name))
 	}
 	e.used[alias] = true
-	decorators := []any{ginkgo.Label(claimLabel+alias, alias)}
+	// In the order of the claims; those that disrupt their neighbours come behind all others.
+	priority := -slices.IndexFunc(e.Pattern.Claims, func(c Claim) bool { return c.Alias == alias })
 	if claim.Disruptive {
-		decorators = append(decorators, ginkgo.SpecPriority(disruptivePriority))
+		priority -= len(e.Pattern.Claims)
 	}
-	return decorators
+	return []any{ginkgo.Label(claimLabel+alias, alias), ginkgo.SpecPriority(priority)}
 }
 
 // Unproven returns the aliases of claims that no spec has taken.

@@ -4,6 +4,7 @@ package pattern
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -46,6 +47,14 @@ type Parameter struct {
 	// Observed, when set, says where the cluster tells the value, unless the user gives one; Default then is what a plan
 	// shows, and what is used where the requirement of the object is not met.
 	Observed *Observed
+	// Generate, when set, makes a random value for each run, such as a password.
+	Generate func() (string, error)
+	// Compute, when set, makes the value of the others, whenever manifests are rendered: of values that the cluster decides,
+	// a plan shows what comes of their defaults. It must make the same of the same. Computed parameters are computed in their
+	// order, so that one may use those before it.
+	Compute func(Values) (string, error)
+	// Secret keeps the value out of reports.
+	Secret bool
 }
 
 // Observed is a value that the cluster decides, such as a Route's host or a load balancer's address: once the object is
@@ -53,8 +62,9 @@ type Parameter struct {
 type Observed struct {
 	// APIVersion, Kind and Name are the object's, Namespace the name of the parameter that holds its namespace.
 	APIVersion, Kind, Namespace, Name string
-	// Path are the fields that lead to the value; one that is a number chooses in a list.
-	Path []string
+	// Paths are the places where the value may be, the first that has one counts. Each is of the fields that lead there; one
+	// that is a number chooses in a list.
+	Paths [][]string
 }
 
 // Requirement is something that not every cluster has: an API kind.
@@ -231,8 +241,17 @@ func (p Pattern) Values(set map[string]string, suffix string, image func(fixture
 		if parameter.Namespace && suffix != "" && value != "" {
 			value += "-" + suffix
 		}
-		if given, found := set[parameter.Name]; found {
+		given, found := set[parameter.Name]
+		switch {
+		case found:
 			value = given
+		case parameter.Compute != nil:
+			continue // by Computed, of all the others
+		case parameter.Generate != nil:
+			var err error
+			if value, err = parameter.Generate(); err != nil {
+				return nil, fmt.Errorf("pattern %s: make a value for parameter %s: %w", p.Name, parameter.Name, err)
+			}
 		}
 		if value == "" {
 			return nil, fmt.Errorf("pattern %s: parameter %s has no value: set it with --set %s=VALUE (%s)", p.Name, parameter.Name, parameter.Name, parameter.Description)
@@ -240,6 +259,33 @@ func (p Pattern) Values(set map[string]string, suffix string, image func(fixture
 		values[parameter.Name] = value
 	}
 	return values, nil
+}
+
+// Computed returns the values with those that are computed of the others, unless they were set.
+func (p Pattern) Computed(values Values, set map[string]string) (Values, error) {
+	result := maps.Clone(values)
+	for _, parameter := range p.Parameters {
+		if _, given := set[parameter.Name]; given || parameter.Compute == nil {
+			continue
+		}
+		value, err := parameter.Compute(result)
+		if err != nil {
+			return nil, fmt.Errorf("pattern %s: compute parameter %s: %w", p.Name, parameter.Name, err)
+		}
+		result[parameter.Name] = value
+	}
+	return result, nil
+}
+
+// Shown are the values that reports may show.
+func (p Pattern) Shown(values Values) Values {
+	shown := Values{}
+	for _, parameter := range p.Parameters {
+		if value, found := values[parameter.Name]; found && !parameter.Secret && parameter.Compute == nil {
+			shown[parameter.Name] = value
+		}
+	}
+	return shown
 }
 
 // Namespaces returns the run's own namespaces, in the order of the parameters.

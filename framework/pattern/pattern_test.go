@@ -181,3 +181,70 @@ func TestNamespaces(t *testing.T) {
 		})
 	}
 }
+
+// generating is a pattern with a password and what is computed of it.
+func generating(count *int) Pattern {
+	return example(func(p *Pattern) {
+		p.Parameters = append(p.Parameters,
+			Parameter{Name: "password", Secret: true, Description: "of the shop", Generate: func() (string, error) {
+				*count++
+				return strings.Repeat("x", *count), nil
+			}},
+			Parameter{Name: "url", Description: "with the password", Compute: func(v Values) (string, error) {
+				return "shop://" + v["password"] + "@" + v["hostname"], nil
+			}},
+			Parameter{Name: "link", Description: "of the URL", Compute: func(v Values) (string, error) { return "<" + v["url"] + ">", nil }},
+		)
+	})
+}
+
+func TestValuesAreGeneratedForEachRunAndComputedOfTheOthers(t *testing.T) {
+	count := 0
+	p := generating(&count)
+	image := func(string) string { return "image" }
+	for _, want := range []string{"<shop://x@shop.lab>", "<shop://xx@shop.lab>"} {
+		values, err := p.Values(nil, "", image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, early := values["url"]; early {
+			t.Error("computed before all others are known")
+		}
+		computed, err := p.Computed(values, nil)
+		if err != nil || computed["link"] != want {
+			t.Errorf("link %q, want %q (error %v)", computed["link"], want, err)
+		}
+		if _, changed := values["link"]; changed {
+			t.Error("the given values were changed")
+		}
+	}
+}
+
+func TestWhatIsSetIsNeitherGeneratedNorComputed(t *testing.T) {
+	count := 0
+	p, set := generating(&count), map[string]string{"password": "mine", "url": "u"}
+	values, err := p.Values(set, "", func(string) string { return "image" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	computed, err := p.Computed(values, set)
+	if err != nil || count != 0 || computed["password"] != "mine" || computed["link"] != "<u>" {
+		t.Errorf("values %v, generated %d times, error %v", computed, count, err)
+	}
+}
+
+func TestShownHoldsNoSecretAndNothingComputed(t *testing.T) {
+	count := 0
+	p := generating(&count)
+	values, err := p.Values(nil, "", func(string) string { return "image" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if values, err = p.Computed(values, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := Values{"shop_namespace": "shop", "ingress_namespace": "shop-ingress", "hostname": "shop.lab", "shop_image": "image"}
+	if diff := cmp.Diff(want, p.Shown(values)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -93,7 +93,8 @@ func (c *child) run() bool {
 // register makes the environment and registers the pattern's specs, with what goes on around each of them.
 func (c *child) register() {
 	c.env = &pattern.Env{Pattern: c.pattern, Values: c.job.Values}
-	ginkgo.Describe(c.pattern.Name, func() { c.pattern.Specs(c.env) })
+	// At the top level, because Ginkgo heeds the priority of a spec, which is that of its claim, only there.
+	c.pattern.Specs(c.env)
 	ginkgo.BeforeEach(c.started)
 	ginkgo.AfterEach(c.env.RequireJudgement)
 	ginkgo.ReportAfterEach(c.finished)

@@ -1,9 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,6 +19,8 @@ type configuration struct {
 	install *installation
 	// now is what is on the cluster.
 	now []*unstructured.Unstructured
+	// held is what the proxies held at last, and no change since was to alter, not even one that failed.
+	held map[string]bool
 }
 
 // Apply implements pattern.Configuration.
@@ -46,33 +50,69 @@ func (c *configuration) Restore(ctx context.Context) error {
 func (c *configuration) bring(ctx context.Context, target []*unstructured.Unstructured) error {
 	started := time.Now()
 	timeouts := c.install.child.job.Options.Timeouts
-	if err := mesh.Change(ctx, c.install.client, c.now, target, timeouts.Ready); err != nil {
-		return fmt.Errorf("change what is installed: %w", err)
+	if c.held == nil {
+		c.held = map[string]bool{}
+		for _, expectation := range c.expectations(c.now) {
+			c.held[textOf(expectation)] = true
+		}
 	}
 	// What held before needs no waiting for; a mutant may not even be able to hold it.
-	held := map[string]bool{}
-	for _, expectation := range mesh.Expectations(c.now, c.install.workloads()) {
-		held[expectation.Hop+" "+expectation.Text] = true
+	held, missing := map[string]bool{}, []mesh.Expectation{}
+	for _, expectation := range c.expectations(target) {
+		if c.held[textOf(expectation)] {
+			held[textOf(expectation)] = true
+		} else {
+			missing = append(missing, expectation)
+		}
+	}
+	// Even what is applied in part has to be taken back.
+	from := c.now
+	c.now, c.held = mesh.Between(from, target), held
+	if err := mesh.Change(ctx, c.install.client, from, target, timeouts.Ready); err != nil {
+		return fmt.Errorf("change what is installed: %w", err)
 	}
 	c.now = target
-	expectations := slices.DeleteFunc(mesh.Expectations(target, c.install.workloads()), func(e mesh.Expectation) bool { return held[e.Hop+" "+e.Text] })
-	return mesh.Settle(ctx, c.install.child.env.Observer.Proxies(), expectations, started, timeouts.Settle, func(*mesh.Proxy, int, time.Duration) {})
+	err := mesh.Settle(ctx, c.install.child.env.Observer.Proxies(), missing, started, timeouts.Settle, func(*mesh.Proxy, int, time.Duration) {})
+	if err == nil {
+		for _, expectation := range missing {
+			held[textOf(expectation)] = true
+		}
+	}
+	return err
 }
 
+func (c *configuration) expectations(objects []*unstructured.Unstructured) []mesh.Expectation {
+	return mesh.Expectations(objects, c.install.workloads())
+}
+
+func textOf(e mesh.Expectation) string { return e.Hop + " " + e.Text }
+
 // observe waits until the cluster has told the value of a field of an object, and returns it.
-func observe(ctx context.Context, client *kube.Client, object *unstructured.Unstructured, path []string, timeout time.Duration) (string, error) {
+func observe(ctx context.Context, client *kube.Client, object *unstructured.Unstructured, paths [][]string, timeout time.Duration) (string, error) {
 	resource, err := client.ResourceName(object.GroupVersionKind())
 	if err != nil {
 		return "", err
 	}
 	value := ""
 	condition := func(objects []*unstructured.Unstructured) (bool, string, error) {
+		value = ""
 		for _, seen := range objects {
-			value = mesh.FieldAt(seen.Object, path)
+			for _, path := range paths {
+				value = cmp.Or(value, mesh.FieldAt(seen.Object, path))
+			}
 		}
 		return value != "", "it has none", nil
 	}
 	selection := kube.Selection{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}
-	err = client.Wait(ctx, selection, fmt.Sprintf("to have %s", path), timeout, condition)
+	err = client.Wait(ctx, selection, "to have "+placesOf(paths), timeout, condition)
 	return value, err
+}
+
+// placesOf names the fields that may hold a value.
+func placesOf(paths [][]string) string {
+	var places []string
+	for _, path := range paths {
+		places = append(places, strings.Join(path, "."))
+	}
+	return strings.Join(places, " or ")
 }

@@ -67,7 +67,10 @@ func (i *installation) attach(ctx context.Context, started time.Time) (err error
 	if i.objects, err = Objects(c.pattern, c.job); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
-	c.env.Installed = started
+	if c.job.Values, err = c.pattern.Computed(c.job.Values, c.job.Options.Set); err != nil {
+		return err
+	}
+	c.env.Values, c.env.Installed = c.job.Values, started
 	if err := c.phase("settle", func() (string, error) { return i.settle(ctx, started, started) }); err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
@@ -97,7 +100,7 @@ func (i *installation) apply(ctx context.Context) error {
 		if !observed {
 			continue
 		}
-		value, err := observe(ctx, i.client, source, parameter.Observed.Path, c.job.Options.Timeouts.Address)
+		value, err := observe(ctx, i.client, source, parameter.Observed.Paths, c.job.Options.Timeouts.Address)
 		if err != nil {
 			return fmt.Errorf("find out %s (%s): %w", parameter.Name, parameter.Description, err)
 		}
@@ -106,11 +109,16 @@ func (i *installation) apply(ctx context.Context) error {
 	if i.objects, err = Objects(c.pattern, c.job); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
-	if len(stages.observed) == 0 {
+	if c.job.Values, err = c.pattern.Computed(c.job.Values, c.job.Options.Set); err != nil {
+		return err
+	}
+	c.env.Values = c.job.Values
+	rest := mesh.Difference(stages.first, i.objects)
+	if len(rest) == 0 {
 		return nil
 	}
-	c.emit(v1.Event{Type: v1.ParametersKnown, Pattern: &v1.Pattern{Name: c.pattern.Name, Parameters: c.job.Values}})
-	return mesh.Install(ctx, i.client, mesh.Difference(stages.first, i.objects))
+	c.emit(v1.Event{Type: v1.ParametersKnown, Pattern: &v1.Pattern{Name: c.pattern.Name, Parameters: c.pattern.Shown(c.job.Values)}})
+	return mesh.Install(ctx, i.client, rest)
 }
 
 // settle waits for the proxies, and makes what the specs work with.

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
 )
@@ -16,7 +17,11 @@ import (
 // Objects renders what a job installs: the pattern's manifests with the overlay, marked as the run's own. Objects that
 // require what the cluster does not have are left out; objects outside the run's namespaces are refused.
 func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
-	objects, err := mesh.Render(p.Manifests, job.Values)
+	values, err := p.Computed(job.Values, job.Options.Set)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := mesh.Render(p.Manifests, values)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +29,7 @@ func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
 		if overlay == "" {
 			continue
 		}
-		if objects, err = mesh.Overlay(objects, overlay, job.Values); err != nil {
+		if objects, err = mesh.Overlay(objects, overlay, values); err != nil {
 			return nil, err
 		}
 	}
@@ -62,10 +67,10 @@ func notYetKnown(parameter string) string {
 
 // stages are the objects of an install whose parameters are not all known beforehand.
 type stages struct {
-	// First are the objects that need no such value; in the object that a value is observed from, fields that hold it are
+	// first are the objects that need no such value; in the object that a value is observed from, fields that hold it are
 	// left out.
 	first []*unstructured.Unstructured
-	// Observed are the parameters to be observed, with their objects.
+	// observed are the parameters to be observed, with their objects.
 	observed map[string]*unstructured.Unstructured
 }
 
@@ -79,6 +84,16 @@ func firstStage(p pattern.Pattern, job Job) (stages, error) {
 		}
 	}
 	planned := maps.Clone(job.Values)
+	// What is computed may depend on what is not known.
+	set := map[string]string{}
+	maps.Copy(set, job.Options.Set)
+	for _, parameter := range p.Parameters {
+		if _, given := set[parameter.Name]; !given && parameter.Compute != nil {
+			unknown[parameter.Name] = notYetKnown(parameter.Name)
+			set[parameter.Name] = unknown[parameter.Name]
+		}
+	}
+	job.Options.Set = set
 	maps.Copy(job.Values, unknown)
 	objects, err := Objects(p, job)
 	if err != nil {
@@ -87,7 +102,7 @@ func firstStage(p pattern.Pattern, job Job) (stages, error) {
 	result := stages{observed: map[string]*unstructured.Unstructured{}}
 	var dropped bool
 	for _, parameter := range p.Parameters {
-		if unknown[parameter.Name] == "" {
+		if unknown[parameter.Name] == "" || parameter.Observed == nil {
 			continue
 		}
 		from := *parameter.Observed
@@ -109,6 +124,11 @@ func firstStage(p pattern.Pattern, job Job) (stages, error) {
 		index := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return sameObject(o, source) })
 		objects[index].Object = without(objects[index].Object, notYetKnown(name)).(map[string]any)
 		result.observed[name] = objects[index]
+	}
+	for _, name := range slices.Sorted(maps.Keys(result.observed)) {
+		if source := result.observed[name]; mentions(source, unknown) {
+			return stages{}, fmt.Errorf("parameter %s cannot be told by %s, which needs a value itself that is not known before", name, kube.Describe(source))
+		}
 	}
 	for _, object := range objects {
 		if !mentions(object, unknown) {
@@ -134,7 +154,7 @@ func without(value any, text string) any {
 		}
 		return kept
 	case []any:
-		var kept []any
+		kept := []any{}
 		for _, entry := range v {
 			if entry != text {
 				kept = append(kept, without(entry, text))

@@ -136,6 +136,9 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 		if _, err := Objects(p, job); err != nil {
 			return nil, err
 		}
+		if _, err := firstStage(p, job); err != nil {
+			return nil, fmt.Errorf("pattern %s: %w", p.Name, err)
+		}
 		for _, namespace := range p.Namespaces(job.Values) {
 			if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
 				return nil, fmt.Errorf("pattern %s: %q is no name for a namespace: %s", p.Name, namespace, strings.Join(problems, "; "))
@@ -182,7 +185,7 @@ func aliases(patterns []pattern.Pattern) []string {
 
 // seed is the pattern's part of the report before anything was judged.
 func seed(p pattern.Pattern, job Job) v1.Pattern {
-	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Parameters: job.Values, Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
+	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Parameters: p.Shown(job.Values), Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
 	for _, name := range slices.Sorted(maps.Keys(job.Unmet)) {
 		seeded.Deviations = append(seeded.Deviations, job.Unmet[name])
 	}

@@ -21,6 +21,8 @@ type Check struct {
 	Pattern  string   `json:"pattern"`
 	Runnable []string `json:"runnable"`
 	Blocked  []string `json:"blocked"`
+	// Skipped says, by claim, what the cluster lacks that only it needs; the others do without.
+	Skipped map[string]string `json:"skipped,omitempty"`
 	// Reasons say, one line each, what is in the way.
 	Reasons []string `json:"reasons,omitempty"`
 	// RBAC is a ClusterRole that grants what is missing; empty when nothing is.
@@ -32,7 +34,7 @@ func Preflight(ctx context.Context, plan *Plan, client *kube.Client) ([]Check, e
 	var checks []Check
 	for _, job := range plan.Jobs {
 		p := plan.byName[job.Pattern]
-		check := Check{Pattern: p.Name}
+		check := Check{Pattern: p.Name, Skipped: job.Skipped}
 		objects, err := Objects(p, job)
 		if err != nil {
 			return nil, err

@@ -30,11 +30,15 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	played := httptest.NewServer(handler)
 	defer played.Close()
-	connection := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(stream httpstream.Stream, _ <-chan struct{}) error {
-		if stream.Headers().Get("streamType") == "error" {
-			return stream.Close()
-		}
-		go connect(stream, played.Listener.Addr().String())
+	connection := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(stream httpstream.Stream, replied <-chan struct{}) error {
+		go func() {
+			<-replied
+			if stream.Headers().Get("streamType") == "error" {
+				_ = stream.Close()
+				return
+			}
+			connect(stream, played.Listener.Addr().String())
+		}()
 		return nil
 	})
 	if connection != nil {

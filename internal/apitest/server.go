@@ -172,6 +172,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, message)
 	case strings.HasSuffix(r.URL.Path, "/portforward"):
 		s.forward(w, r)
+	case strings.HasSuffix(r.URL.Path, "/log"): // of which nothing comes
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
 	case r.Method == http.MethodPatch:
 		s.apply(w, r)
 	case r.Method == http.MethodDelete:

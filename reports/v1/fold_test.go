@@ -144,3 +144,28 @@ func mustJSON(t *testing.T, v any) string {
 	}
 	return string(data)
 }
+
+func TestFoldTakesTheParametersThatTheClusterTold(t *testing.T) {
+	parameters := func(host string) *v1.Pattern {
+		return &v1.Pattern{Name: "p", Title: "from another event", Parameters: map[string]string{"host": host}}
+	}
+	claims := []v1.Claim{{ID: "p/one", Verdict: v1.Passed}}
+	seeded := v1.Event{Type: v1.PatternSeeded, Pattern: &v1.Pattern{Name: "p", Title: "seeded", Parameters: map[string]string{"host": "planned"}, Claims: claims}}
+	told := v1.Event{Type: v1.ParametersKnown, PatternName: "p", Pattern: parameters("told")}
+	for name, tc := range map[string]struct {
+		events []v1.Event
+		want   string
+	}{
+		"none are told":                {[]v1.Event{seeded}, "planned"},
+		"the told ones win":            {[]v1.Event{seeded, told}, "told"},
+		"the last ones win":            {[]v1.Event{seeded, told, {Type: v1.ParametersKnown, Pattern: parameters("told again")}}, "told again"},
+		"an event without a pattern":   {[]v1.Event{seeded, told, {Type: v1.ParametersKnown, PatternName: "p"}}, "told"},
+		"those of another pattern":     {[]v1.Event{seeded, {Type: v1.ParametersKnown, PatternName: "q", Pattern: parameters("told")}}, "planned"},
+		"a rerun plans them once more": {[]v1.Event{seeded, told, seeded}, "planned"},
+	} {
+		p := v1.Fold(tc.events).Patterns[0]
+		if p.Parameters["host"] != tc.want || p.Title != "seeded" || len(p.Claims) != 1 || p.Claims[0].Verdict != v1.Passed {
+			t.Errorf("%s: %+v, want the host %s", name, p, tc.want)
+		}
+	}
+}

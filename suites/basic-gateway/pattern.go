@@ -43,7 +43,7 @@ func Pattern() pattern.Pattern {
 			{Name: "control_plane_namespace", Default: "basic-gateway-ingress", Namespace: true, Description: "namespace of the gateway"},
 			{
 				Name: "route_hostname", Default: "api.basic-gateway.mesh.lab", Description: "host name of the page (APIHOST); on a cluster with Routes the one that it gives Route api",
-				Observed: &pattern.Observed{APIVersion: "route.openshift.io/v1", Kind: "Route", Namespace: "control_plane_namespace", Name: "api", Path: []string{"spec", "host"}},
+				Observed: &pattern.Observed{APIVersion: "route.openshift.io/v1", Kind: "Route", Namespace: "control_plane_namespace", Name: "api", Paths: [][]string{{"spec", "host"}}},
 			},
 			{Name: "bookinfo_image", Fixture: "bookinfo", Description: "image of the Bookinfo programs"},
 			{Name: "agent_image", Fixture: "agent", Description: "image of the vantage point in the cluster"},

@@ -1,0 +1,230 @@
+package run
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/meshproof/meshproof/framework/evidence"
+	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
+	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/internal/apitest"
+)
+
+// decode reads objects from YAML.
+func decode(t *testing.T, text string) []*unstructured.Unstructured {
+	t.Helper()
+	objects, err := kube.Decode("objects of the test", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// meshed is a pattern of one Deployment with a sidecar, and a Service of it that has no endpoint.
+func meshed() pattern.Pattern {
+	return example("shop", "SH", func(p *pattern.Pattern) {
+		text := string(p.Manifests.(fstest.MapFS)["all.yaml"].Data)
+		p.Manifests = fstest.MapFS{"all.yaml": {Data: []byte(text + `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: page, namespace: "${shop_namespace}"}
+spec: {replicas: 1, selector: {matchLabels: {app: page}}, template: {metadata: {labels: {app: page}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: page, namespace: "${shop_namespace}"}
+spec: {selector: {app: page}, ports: [{port: 80}]}
+`)}}
+		p.Hops = []pattern.Hop{{Name: "page", Kind: pattern.Sidecar, Namespace: "shop_namespace", Selector: "app=page"}, {Name: "server", Kind: pattern.Plain, Namespace: "shop_namespace", Selector: "app=server"}}
+	})
+}
+
+// ready does what controllers do to a Deployment.
+func ready(object *unstructured.Unstructured) {
+	if object.GetKind() == "Deployment" {
+		object.Object["status"] = map[string]any{"observedGeneration": object.GetGeneration(), "replicas": int64(1), "updatedReplicas": int64(1), "availableReplicas": int64(1)}
+	}
+}
+
+// proxy is what a sidecar's administration says: an inbound listener that takes TLS only, or plain text too, and a route by
+// whose name a test can tell two configurations apart.
+type proxy struct {
+	plain atomic.Bool
+	route atomic.Pointer[string]
+	asked atomic.Int64
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.asked.Add(1)
+	const types = "type.googleapis.com/envoy"
+	chains := `{"filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": {"name": "tls", "typed_config": {"@type": "` + types + `.extensions.transport_sockets.tls.v3.DownstreamTlsContext"}}}`
+	if p.plain.Load() {
+		chains += `, {"filter_chain_match": {"transport_protocol": "raw_buffer"}}`
+	}
+	name := "first"
+	if route := p.route.Load(); route != nil {
+		name = *route
+	}
+	answer := map[string]string{
+		"dynamic_listeners":       `{"configs": [{"@type": "` + types + `.admin.v3.ListenersConfigDump.DynamicListener", "name": "virtualInbound", "active_state": {"listener": {"name": "virtualInbound", "filter_chains": [` + chains + `]}}}]}`,
+		"dynamic_route_configs":   fmt.Sprintf(`{"configs": [{"@type": "%s.admin.v3.RoutesConfigDump.DynamicRouteConfig", "route_config": {"name": %q}}]}`, types, name),
+		"dynamic_active_clusters": `{}`, "": `{"cluster_statuses": []}`,
+	}[r.URL.Query().Get("resource")]
+	_, _ = io.WriteString(w, answer)
+}
+
+// pod is a running one of the page.
+func pod(name string) string {
+	return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + ", namespace: shop, uid: uid-of-" + name + ", labels: {app: page}}\nstatus: {phase: Running}\n---\n"
+}
+
+// installed is a pattern on a cluster, with one pod that this proxy is beside.
+func installed(t *testing.T, beside *proxy) (*configuration, *apitest.Server) {
+	t.Helper()
+	server := apitest.New(t, "security.istio.io/v1 PeerAuthentication peerauthentications")
+	server.Applied = ready
+	server.Put(decode(t, pod("page-1"))...)
+	server.Play(t, "shop", "page-1", beside)
+	p := meshed()
+	job := jobOf(t, p, nil)
+	job.Options.Timeouts = mesh.Timeouts{Ready: time.Minute, Settle: time.Minute}
+	objects, err := Objects(p, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := server.Client(t)
+	if err := mesh.Install(t.Context(), client, objects); err != nil {
+		t.Fatal(err)
+	}
+	server.Forget()
+	i := &installation{child: &child{job: job, pattern: p, env: &pattern.Env{Pattern: p}}, client: client, life: t.Context(), objects: objects}
+	if i.child.env.Observer, err = evidence.Observe(t.Context(), client, i.hops()[:1], time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return &configuration{install: i, now: objects}, server
+}
+
+const permissive = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: page, namespace: \"${shop_namespace}\"}\nspec: {mtls: {mode: PERMISSIVE}}\n"
+
+func TestConfigurationAppliesAndRestores(t *testing.T) {
+	beside := &proxy{}
+	beside.plain.Store(true)
+	c, server := installed(t, beside)
+	manifests := permissive + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: \"${shop_namespace}\"}\ndata: {host: changed.lab}\n"
+	if err := c.Apply(t.Context(), manifests); err != nil {
+		t.Fatal(err)
+	}
+	// Applied once more, with less, it is the installed objects that count, not what was applied before.
+	if err := c.Apply(t.Context(), permissive); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := server.Changes()
+	if len(got) > 1 && got[0] > got[1] {
+		got[0], got[1] = got[1], got[0] // both are applied at once
+	}
+	want := []string{"apply ConfigMap shop/settings", "apply PeerAuthentication shop/page", "apply ConfigMap shop/settings", "delete PeerAuthentication shop/page"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigurationMarksItsObjectsAsTheRuns(t *testing.T) {
+	beside := &proxy{}
+	beside.plain.Store(true)
+	c, _ := installed(t, beside)
+	if err := c.Apply(t.Context(), permissive); err != nil {
+		t.Fatal(err)
+	}
+	if labels := c.now[len(c.now)-1].GetLabels(); labels["meshproof.dev/run"] != "r1" || labels["meshproof.dev/pattern"] != "shop" {
+		t.Errorf("labels %v", labels)
+	}
+}
+
+// The Service has no endpoint, which no change of the configuration is to wait for.
+func TestConfigurationWaitsForWhatTheProxiesMustComeToHold(t *testing.T) {
+	beside := &proxy{}
+	c, _ := installed(t, beside)
+	done := make(chan error)
+	go func() { done <- c.Apply(t.Context(), permissive) }()
+	for looks := beside.asked.Load() + 8; beside.asked.Load() < looks; {
+		select {
+		case err := <-done:
+			t.Fatalf("it did not wait; error %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	beside.plain.Store(true)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConfigurationRefusesWhatIsNotTheRuns(t *testing.T) {
+	c, server := installed(t, &proxy{})
+	for name, test := range map[string]struct{ manifests, want string }{
+		"another namespace":    {strings.Replace(permissive, "${shop_namespace}", "istio-system", 1), "PeerAuthentication istio-system/page is outside the run's own namespaces (shop)"},
+		"an unknown parameter": {strings.Replace(permissive, "shop_", "bank_", 1), "the check's own manifests: ${bank_namespace} has no value"},
+	} {
+		if err := c.Apply(t.Context(), test.manifests); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %s", name, err, test.want)
+		}
+	}
+	if got := server.Changes(); len(got) > 0 {
+		t.Errorf("changes %v", got)
+	}
+}
+
+// What was applied in part has to be taken back, too.
+func TestConfigurationRestoresAfterAChangeThatFailed(t *testing.T) {
+	c, server := installed(t, &proxy{})
+	server.Applied = nil // so that the Deployment is never rolled out
+	c.install.child.job.Options.Timeouts.Ready = 50 * time.Millisecond
+	manifests := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {host: changed.lab}\n---\n" +
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: page, namespace: shop}\nspec: {replicas: 1, selector: {matchLabels: {app: page}}, template: {metadata: {labels: {app: page, version: v2}}}}\n"
+	if err := c.Apply(t.Context(), manifests); err == nil || !strings.Contains(err.Error(), "change what is installed: ") {
+		t.Fatalf("error %v", err)
+	}
+	server.Forget()
+	server.Applied = ready
+	c.install.child.job.Options.Timeouts.Ready = time.Minute
+	if err := c.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"apply ConfigMap shop/settings", "apply Deployment shop/page"}, server.Changes()); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestObserve(t *testing.T) {
+	server := apitest.New(t)
+	service := func(status string) *unstructured.Unstructured {
+		return decode(t, "apiVersion: v1\nkind: Service\nmetadata: {name: gateway, namespace: shop}\nstatus: {loadBalancer: {"+status+"}}\n")[0]
+	}
+	path := []string{"status", "loadBalancer", "ingress", "0", "ip"}
+	server.Put(service(""))
+	client := server.Client(t)
+	if value, err := observe(t.Context(), client, service(""), [][]string{path}, 300*time.Millisecond); err == nil || value != "" || !strings.Contains(err.Error(), "services/gateway in shop to have status.loadBalancer.ingress.0.ip") {
+		t.Errorf("value %q, error %v", value, err)
+	}
+	go server.Put(service("ingress: [{ip: 10.0.0.7}]"))
+	if value, err := observe(t.Context(), client, service(""), [][]string{path}, time.Minute); err != nil || value != "10.0.0.7" {
+		t.Errorf("value %q, error %v", value, err)
+	}
+	unknown := decode(t, "apiVersion: a.example/v1\nkind: Thing\nmetadata: {name: a}\n")[0]
+	if _, err := observe(t.Context(), client, unknown, [][]string{path}, time.Minute); err == nil || !strings.Contains(err.Error(), "find kind a.example/v1, Kind=Thing") {
+		t.Errorf("error %v", err)
+	}
+}
