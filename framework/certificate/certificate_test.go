@@ -100,7 +100,7 @@ func TestTheSameIsMadeOfTheSame(t *testing.T) {
 }
 
 func TestKeysAreOfTheirOwn(t *testing.T) {
-	if key(t) == key(t) {
+	if first, second := key(t), key(t); first == second {
 		t.Error("two keys are the same")
 	}
 }
