@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
 
 	"github.com/meshproof/meshproof/framework/evidence"
 	"github.com/meshproof/meshproof/framework/traffic"
@@ -51,8 +52,12 @@ type Configuration interface {
 	Restore(ctx context.Context) error
 }
 
-// Meets tells whether the cluster meets a requirement of the pattern.
+// Meets tells whether the cluster meets a requirement of the pattern. One that the pattern does not declare is a mistake of
+// the author, and panics.
 func (e *Env) Meets(requirement string) bool {
+	if _, found := e.Pattern.Requirement(requirement); !found {
+		panic(fmt.Sprintf("pattern %s declares no requirement %q", e.Pattern.Name, requirement))
+	}
 	_, unmet := e.Unmet[requirement]
 	return !unmet
 }
@@ -143,7 +148,7 @@ func (e *Env) change(alias string, change func(*Outcome)) {
 func (e *Env) RequireJudgement() {
 	report := ginkgo.CurrentSpecReport()
 	alias := AliasOf(report.Labels())
-	if alias != "" && !report.Failed() && len(e.Outcome(alias).Judgements) == 0 {
+	if alias != "" && !report.Failed() && report.State != types.SpecStateSkipped && len(e.Outcome(alias).Judgements) == 0 {
 		e.change(alias, func(o *Outcome) {
 			o.Judgements = append(o.Judgements, evidence.Judgement{
 				Statement: "the check judges its probes", Outcome: evidence.Unknown, Cause: string(EvidenceMissing), Detail: "the check judged no probe",
