@@ -62,10 +62,17 @@ type proxy struct {
 	plain atomic.Bool
 	route atomic.Pointer[string]
 	asked atomic.Int64
+	// restless is how often more its routes change by themselves, silent that it does not answer.
+	restless atomic.Int64
+	silent   atomic.Bool
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.asked.Add(1)
+	if p.silent.Load() {
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+		return
+	}
 	const types = "type.googleapis.com/envoy"
 	chains := `{"filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": {"name": "tls", "typed_config": {"@type": "` + types + `.extensions.transport_sockets.tls.v3.DownstreamTlsContext"}}}`
 	if p.plain.Load() {
@@ -74,6 +81,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := "first"
 	if route := p.route.Load(); route != nil {
 		name = *route
+	}
+	if left := p.restless.Load(); left > 0 && r.URL.Query().Get("resource") == "dynamic_route_configs" {
+		p.restless.Store(left - 1)
+		name += fmt.Sprint(left)
 	}
 	answer := map[string]string{
 		"dynamic_listeners":       `{"configs": [{"@type": "` + types + `.admin.v3.ListenersConfigDump.DynamicListener", "name": "virtualInbound", "active_state": {"listener": {"name": "virtualInbound", "filter_chains": [` + chains + `]}}}]}`,
@@ -88,29 +99,36 @@ func pod(name string) string {
 	return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + ", namespace: shop, uid: uid-of-" + name + ", labels: {app: page}}\nstatus: {phase: Running}\n---\n"
 }
 
-// installed is a pattern on a cluster, with one pod that this proxy is beside.
-func installed(t *testing.T, beside *proxy) (*configuration, *apitest.Server) {
+// installed is a job's pattern on a cluster, with one pod that this proxy is beside.
+func installed(t *testing.T, beside *proxy) (server *apitest.Server, job Job, objects []*unstructured.Unstructured) {
 	t.Helper()
-	server := apitest.New(t, "security.istio.io/v1 PeerAuthentication peerauthentications")
+	server = apitest.New(t, "security.istio.io/v1 PeerAuthentication peerauthentications")
 	server.Applied = ready
 	server.Put(decode(t, pod("page-1"))...)
 	server.Play(t, "shop", "page-1", beside)
-	p := meshed()
-	job := jobOf(t, p, nil)
-	job.Options.Timeouts = mesh.Timeouts{Ready: time.Minute, Settle: time.Minute}
-	objects, err := Objects(p, job)
+	job = jobOf(t, meshed(), nil)
+	job.Options.Timeouts = mesh.Timeouts{Ready: time.Minute, Settle: time.Minute, Gone: time.Minute}
+	objects, err := Objects(meshed(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := server.Client(t)
-	if err := mesh.Install(t.Context(), client, objects); err != nil {
+	if err := mesh.Install(t.Context(), server.Client(t), objects); err != nil {
 		t.Fatal(err)
 	}
 	server.Forget()
-	i := &installation{child: &child{job: job, pattern: p, env: &pattern.Env{Pattern: p}}, client: client, life: t.Context(), objects: objects}
-	if i.child.env.Observer, err = evidence.Observe(t.Context(), client, i.hops()[:1], time.Now()); err != nil {
+	return server, job, objects
+}
+
+// configured is what a check's own configuration is of.
+func configured(t *testing.T, beside *proxy) (*configuration, *apitest.Server) {
+	t.Helper()
+	server, job, objects := installed(t, beside)
+	i := &installation{child: &child{job: job, pattern: meshed(), env: &pattern.Env{}}, client: server.Client(t), life: t.Context(), objects: objects}
+	observer, err := evidence.Observe(t.Context(), i.client, i.hops()[:1], time.Now())
+	if err != nil {
 		t.Fatal(err)
 	}
+	i.child.env.Observer = observer
 	return &configuration{install: i, now: objects}, server
 }
 
@@ -119,7 +137,7 @@ const permissive = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n
 func TestConfigurationAppliesAndRestores(t *testing.T) {
 	beside := &proxy{}
 	beside.plain.Store(true)
-	c, server := installed(t, beside)
+	c, server := configured(t, beside)
 	manifests := permissive + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: \"${shop_namespace}\"}\ndata: {host: changed.lab}\n"
 	if err := c.Apply(t.Context(), manifests); err != nil {
 		t.Fatal(err)
@@ -144,7 +162,7 @@ func TestConfigurationAppliesAndRestores(t *testing.T) {
 func TestConfigurationMarksItsObjectsAsTheRuns(t *testing.T) {
 	beside := &proxy{}
 	beside.plain.Store(true)
-	c, _ := installed(t, beside)
+	c, _ := configured(t, beside)
 	if err := c.Apply(t.Context(), permissive); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +174,7 @@ func TestConfigurationMarksItsObjectsAsTheRuns(t *testing.T) {
 // The Service has no endpoint, which no change of the configuration is to wait for.
 func TestConfigurationWaitsForWhatTheProxiesMustComeToHold(t *testing.T) {
 	beside := &proxy{}
-	c, _ := installed(t, beside)
+	c, _ := configured(t, beside)
 	done := make(chan error)
 	go func() { done <- c.Apply(t.Context(), permissive) }()
 	for looks := beside.asked.Load() + 8; beside.asked.Load() < looks; {
@@ -173,7 +191,7 @@ func TestConfigurationWaitsForWhatTheProxiesMustComeToHold(t *testing.T) {
 }
 
 func TestConfigurationRefusesWhatIsNotTheRuns(t *testing.T) {
-	c, server := installed(t, &proxy{})
+	c, server := configured(t, &proxy{})
 	for name, test := range map[string]struct{ manifests, want string }{
 		"another namespace":    {strings.Replace(permissive, "${shop_namespace}", "istio-system", 1), "PeerAuthentication istio-system/page is outside the run's own namespaces (shop)"},
 		"an unknown parameter": {strings.Replace(permissive, "shop_", "bank_", 1), "the check's own manifests: ${bank_namespace} has no value"},
@@ -189,7 +207,7 @@ func TestConfigurationRefusesWhatIsNotTheRuns(t *testing.T) {
 
 // What was applied in part has to be taken back, too.
 func TestConfigurationRestoresAfterAChangeThatFailed(t *testing.T) {
-	c, server := installed(t, &proxy{})
+	c, server := configured(t, &proxy{})
 	server.Applied = nil // so that the Deployment is never rolled out
 	c.install.child.job.Options.Timeouts.Ready = 50 * time.Millisecond
 	manifests := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {host: changed.lab}\n---\n" +

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -139,7 +138,7 @@ func (s *Session) bring(ctx context.Context, target []*unstructured.Unstructured
 	}
 	// Even what is applied in part has to be taken back.
 	from := s.now
-	s.now = append(slices.Clone(from), mesh.Difference(from, target)...)
+	s.now = mesh.Between(from, target)
 	if err := mesh.Change(ctx, s.client, from, target, s.plan.Jobs[0].Options.Timeouts.Ready); err != nil {
 		return "", fmt.Errorf("change what is installed: %w", err)
 	}
