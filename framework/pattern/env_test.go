@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -85,6 +87,7 @@ func TestEnvOutcomeOfAClaimThatWasNotJudgedIsEmpty(t *testing.T) {
 type script struct {
 	statuses []int
 	labels   []string
+	name     string
 }
 
 func (*script) Name() string { return "script" }
@@ -98,14 +101,18 @@ func (s *script) Do(_ context.Context, probe traffic.Probe) (traffic.Result, err
 	if status == 0 {
 		return traffic.Result{Probe: probe}, errors.New("the pod is gone")
 	}
-	return traffic.Result{Probe: probe, Status: status}, nil
+	return traffic.Result{Probe: probe, Status: status, Body: "from " + s.name}, nil
 }
 
-// specOutcome is what became of a spec, and what its environment knows of its claim.
+// specOutcome is what became of a spec, and what its environment knows of its claim. Turn is when it ran.
 type specOutcome struct {
 	State, Failure string
 	Outcome        Outcome
+	Turn           int
 }
+
+// aliases are the claims of the specs below, in the order in which they run, though they are registered in another.
+var aliases = []string{"EMPTY", "JUDGED", "CONTROL", "GONE", "FAILED", "REFUSED", "CHANGED", "STUCK", "RELAPSED", "ELSEWHERE", "NOWHERE", "DISRUPTED"}
 
 // specsFile names the file to which a process that runs the specs below writes their outcomes, by alias.
 const specsFile = "MESHPROOF_TEST_SPECS_FILE"
@@ -125,35 +132,92 @@ func TestMain(m *testing.M) {
 
 func runSpecs(path string) error {
 	var claims []Claim
-	for _, alias := range []string{"EMPTY", "JUDGED", "CONTROL", "GONE", "FAILED"} {
+	for _, alias := range aliases {
 		claims = append(claims, Claim{Alias: alias, Slug: strings.ToLower(alias)})
 	}
-	env := &Env{Pattern: Pattern{Name: "specs", Claims: claims}, Observer: &evidence.Observer{}}
+	// It runs last, wherever it stands.
+	claims = slices.Insert(claims[:len(claims)-1], 1, Claim{Alias: "DISRUPTED", Slug: "disrupted", Disruptive: true})
+	env := &Env{Pattern: Pattern{Name: "specs", Claims: claims}, Observer: &evidence.Observer{}, ControlTimeout: time.Minute}
 	outcomes := map[string]specOutcome{}
 	probe := func(ctx context.Context, statuses ...int) (evidence.Flows, *script) {
 		client := &script{statuses: statuses}
 		env.Client = client
 		return env.Probe(ctx, Measure{Count: 2}), client
 	}
-	ginkgo.Describe("an environment", func() {
-		ginkgo.AfterEach(env.RequireJudgement)
-		ginkgo.ReportAfterEach(func(report ginkgo.SpecReport) {
-			alias := AliasOf(report.Labels())
-			outcomes[alias] = specOutcome{report.State.String(), report.Failure.Message, env.Outcome(alias)}
+	// refuse tells, as its detail, what was done in which order; change is called for each change of the configuration.
+	refuse := func(ctx context.Context, statuses []int, change func(what string) error) {
+		client := &script{statuses: statuses}
+		env.Client = client
+		defer func() { // also when the spec fails
+			env.change(AliasOf(ginkgo.CurrentSpecReport().Labels()), func(o *Outcome) {
+				o.Judgements = append(o.Judgements, evidence.Judgement{Statement: "what was done", Detail: strings.Join(client.labels, " ")})
+			})
+		}()
+		refusal := Refusal{Requests: []traffic.Request{{URL: "http://page.lab/a"}, {URL: "http://page.lab/b"}}, Control: traffic.Request{URL: "http://page.lab"}, Count: 2}
+		if change != nil {
+			note := func(what string) func(context.Context) error {
+				return func(context.Context) error {
+					client.labels = append(client.labels, what)
+					return change(what)
+				}
+			}
+			refusal.Permit, refusal.Forbid = note("permit"), note("forbid")
+		}
+		flows := env.Refuse(ctx, refusal)
+		client.labels = append(client.labels, fmt.Sprintf("%d refused %d controls", len(flows.List), len(flows.Controls)))
+	}
+	ginkgo.AfterEach(env.RequireJudgement)
+	ginkgo.ReportAfterEach(func(report ginkgo.SpecReport) {
+		alias := AliasOf(report.Labels())
+		outcomes[alias] = specOutcome{report.State.String(), report.Failure.Message, env.Outcome(alias), len(outcomes)}
+	})
+	ginkgo.It("disrupts its neighbours", env.Claim("DISRUPTED"), func() {})
+	ginkgo.It("judges nothing", env.Claim("EMPTY"), func() {})
+	ginkgo.It("fails without judging", env.Claim("FAILED"), func() { ginkgo.Fail("of the author's own") })
+	ginkgo.It("judges", env.Claim("JUDGED"), func(ctx ginkgo.SpecContext) {
+		flows, _ := probe(ctx, 200)
+		flows.Judge(evidence.Judgement{Statement: "it holds", Outcome: evidence.True, Probes: len(flows.List)})
+	})
+	ginkgo.It("waits for its control", env.Claim("CONTROL"), func(ctx ginkgo.SpecContext) {
+		flows, client := probe(ctx, 200, 200, 503, 200, 0, 200)
+		flows.Judge(evidence.Judgement{Outcome: evidence.True, Detail: strings.Join(client.labels, " ")})
+	})
+	ginkgo.It("loses its vantage point", env.Claim("GONE"), func(ctx ginkgo.SpecContext) {
+		probe(ctx, 200, 200, 200, 0)
+	})
+	ginkgo.It("is refused between controls", env.Claim("REFUSED"), func(ctx ginkgo.SpecContext) { refuse(ctx, []int{200}, nil) })
+	ginkgo.It("is refused by a change between controls", env.Claim("CHANGED"), func(ctx ginkgo.SpecContext) {
+		refuse(ctx, []int{200}, func(string) error { return nil })
+	})
+	ginkgo.It("cannot be forbidden", env.Claim("STUCK"), func(ctx ginkgo.SpecContext) {
+		refuse(ctx, []int{200}, func(what string) error {
+			if what == "forbid" {
+				return errors.New("the proxies do not hold it")
+			}
+			return nil
 		})
-		ginkgo.It("judges nothing", env.Claim("EMPTY"), func() {})
-		ginkgo.It("fails without judging", env.Claim("FAILED"), func() { ginkgo.Fail("of the author's own") })
-		ginkgo.It("judges", env.Claim("JUDGED"), func(ctx ginkgo.SpecContext) {
-			flows, _ := probe(ctx, 200)
-			flows.Judge(evidence.Judgement{Statement: "it holds", Outcome: evidence.True, Probes: len(flows.List)})
+	})
+	ginkgo.It("cannot be permitted again", env.Claim("RELAPSED"), func(ctx ginkgo.SpecContext) {
+		permitted := false
+		refuse(ctx, []int{200}, func(what string) error {
+			if what == "permit" && permitted {
+				return errors.New("the webhook is down")
+			}
+			permitted = permitted || what == "permit"
+			return nil
 		})
-		ginkgo.It("waits for its control", env.Claim("CONTROL"), func(ctx ginkgo.SpecContext) {
-			flows, client := probe(ctx, 200, 200, 503, 200, 0, 200)
-			flows.Judge(evidence.Judgement{Outcome: evidence.True, Detail: strings.Join(client.labels, " ")})
-		})
-		ginkgo.It("loses its vantage point", env.Claim("GONE"), func(ctx ginkgo.SpecContext) {
-			probe(ctx, 200, 200, 200, 0)
-		})
+	})
+	ginkgo.It("starts at an agent", env.Claim("ELSEWHERE"), func(ctx ginkgo.SpecContext) {
+		env.Vantage = func(_ context.Context, agent string) (traffic.Client, error) {
+			return &script{statuses: []int{200}, name: agent}, nil
+		}
+		env.Client = nil
+		flows := env.Probe(ctx, Measure{Count: 1, From: "outside"})
+		flows.Judge(evidence.Judgement{Outcome: evidence.True, Detail: flows.List[0].Result.Body})
+	})
+	ginkgo.It("starts nowhere", env.Claim("NOWHERE"), func(ctx ginkgo.SpecContext) {
+		env.Vantage = func(context.Context, string) (traffic.Client, error) { return nil, errors.New("no such pod") }
+		env.Probe(ctx, Measure{Count: 1, From: "outside"})
 	})
 	ginkgo.RunSpecs(silent{}, "environment")
 	data, err := json.Marshal(outcomes)
@@ -188,6 +252,15 @@ func TestEnvInSpecs(t *testing.T) {
 	unknown := func(cause Cause, statement, detail string) []evidence.Judgement {
 		return []evidence.Judgement{{Statement: statement, Outcome: evidence.Unknown, Cause: string(cause), Detail: detail}}
 	}
+	turns := slices.SortedFunc(maps.Keys(outcomes), func(a, b string) int { return outcomes[a].Turn - outcomes[b].Turn })
+	if diff := cmp.Diff(aliases, turns); diff != "" {
+		t.Errorf("the specs ran in this order (-want +got):\n%s", diff)
+	}
+	// done is what was done for a refusal, after what could not be.
+	done := func(detail string, before ...evidence.Judgement) []evidence.Judgement {
+		return append(before, evidence.Judgement{Statement: "what was done", Detail: detail})
+	}
+	const control = "control control control" // the positive control, and those that are judged
 	for alias, test := range map[string]struct {
 		state, failure string
 		judgements     []evidence.Judgement
@@ -201,6 +274,15 @@ func TestEnvInSpecs(t *testing.T) {
 			Detail: "control control control control control control control control CONTROL CONTROL"}}, true, true},
 		"GONE": {"failed", "the vantage point can send probes: send probe ID from script: the pod is gone",
 			unknown(Environment, "the vantage point can send probes", "send probe ID from script: the pod is gone"), true, false},
+		"REFUSED": {"passed", "", done(control + " " + control + " REFUSED REFUSED REFUSED REFUSED " + control + " 4 refused 6 controls"), true, true},
+		"CHANGED": {"passed", "", done("permit " + control + " " + control + " forbid CHANGED CHANGED CHANGED CHANGED permit " + control + " " + control + " 4 refused 6 controls"), true, true},
+		"STUCK": {"failed", "the configuration can be changed: the proxies do not hold it", done("permit "+control+" "+control+" forbid",
+			unknown(Environment, "the configuration can be changed", "the proxies do not hold it")...), true, false},
+		"RELAPSED": {"failed", "the configuration can be changed: the webhook is down", done("permit "+control+" "+control+" forbid RELAPSED RELAPSED RELAPSED RELAPSED permit",
+			unknown(Environment, "the configuration can be changed", "the webhook is down")...), true, false},
+		"ELSEWHERE": {"passed", "", []evidence.Judgement{{Outcome: evidence.True, Detail: "from outside"}}, true, true},
+		"NOWHERE":   {"failed", "the vantage point can be used: no such pod", unknown(Environment, "the vantage point can be used", "no such pod"), false, false},
+		"DISRUPTED": {"failed", "the check of DISRUPTED judged no probe", unknown(EvidenceMissing, "the check judges its probes", "the check judged no probe"), false, false},
 	} {
 		t.Run(alias, func(t *testing.T) {
 			got := outcomes[alias]
