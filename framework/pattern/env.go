@@ -51,8 +51,12 @@ type Configuration interface {
 	Restore(ctx context.Context) error
 }
 
-// Meets tells whether the cluster meets a requirement of the pattern.
+// Meets tells whether the cluster meets a requirement of the pattern. One that the pattern does not declare is a mistake of
+// the author, and panics.
 func (e *Env) Meets(requirement string) bool {
+	if _, found := e.Pattern.Requirement(requirement); !found {
+		panic(fmt.Sprintf("pattern %s declares no requirement %q", e.Pattern.Name, requirement))
+	}
 	_, unmet := e.Unmet[requirement]
 	return !unmet
 }

@@ -64,6 +64,20 @@ func TestEnvClaimPanicsWhenTheAuthorIsMistaken(t *testing.T) {
 	}
 }
 
+func TestEnvMeets(t *testing.T) {
+	env := &Env{Pattern: example(nil)}
+	if !env.Meets("routes") {
+		t.Error("a requirement of which nothing is said is not met")
+	}
+	env.Unmet = map[string]string{"routes": "there are none"}
+	if env.Meets("routes") {
+		t.Error("an unmet requirement is met")
+	}
+	if got, want := panicOf(func() { env.Meets("route") }), `pattern shop declares no requirement "route"`; got != want {
+		t.Errorf("panic %q, want %q", got, want)
+	}
+}
+
 func TestAliasOfLabelsWithoutAClaimIsEmpty(t *testing.T) {
 	if got := AliasOf([]string{"slow", "SH1"}); got != "" {
 		t.Errorf("alias %q", got)

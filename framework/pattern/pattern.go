@@ -205,15 +205,34 @@ func (p Pattern) Validate() error {
 			}
 		}
 	}
-	for _, agent := range p.Agents {
-		if parameter, found := parameters[agent.Namespace]; !found || !parameter.Namespace {
-			note("agent %s: %q is not a namespace parameter", agent.Name, agent.Namespace)
+	declared := map[string]bool{}
+	for _, requirement := range p.Requirements {
+		if requirement.Name == "" || requirement.APIVersion == "" || requirement.Kind == "" || requirement.Without == "" {
+			note("requirement %q needs Name, APIVersion, Kind and Without", requirement.Name)
+		}
+		if declared[requirement.Name] {
+			note("requirement %s is there twice", requirement.Name)
+		}
+		declared[requirement.Name] = true
+	}
+	inNamespace := func(who, namespace string) {
+		if !parameters[namespace].Namespace {
+			note("%s: %q is not a namespace parameter", who, namespace)
 		}
 	}
-	for _, hop := range p.Hops {
-		if parameter, found := parameters[hop.Namespace]; !found || !parameter.Namespace {
-			note("hop %s: %q is not a namespace parameter", hop.Name, hop.Namespace)
+	for _, parameter := range p.Parameters {
+		if from := parameter.Observed; from != nil {
+			if from.APIVersion == "" || from.Kind == "" || from.Name == "" || len(from.Paths) == 0 {
+				note("parameter %s: what it is observed from needs APIVersion, Kind, Name and Paths", parameter.Name)
+			}
+			inNamespace("parameter "+parameter.Name, from.Namespace)
 		}
+	}
+	for _, agent := range p.Agents {
+		inNamespace("agent "+agent.Name, agent.Namespace)
+	}
+	for _, hop := range p.Hops {
+		inNamespace("hop "+hop.Name, hop.Namespace)
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("pattern %q: %s", p.Name, strings.Join(problems, "; "))

@@ -15,10 +15,14 @@ func example(change func(*Pattern)) Pattern {
 		Parameters: []Parameter{
 			{Name: "shop_namespace", Default: "shop", Namespace: true, Description: "namespace of the shop"},
 			{Name: "ingress_namespace", Default: "shop-ingress", Namespace: true, Description: "namespace of the gateway"},
-			{Name: "hostname", Default: "shop.lab", Description: "host name of the shop"},
+			{Name: "hostname", Default: "shop.lab", Description: "host name of the shop", Observed: &Observed{
+				APIVersion: "route.openshift.io/v1", Kind: "Route", Namespace: "ingress_namespace", Name: "shop", Paths: [][]string{{"spec", "host"}},
+			}},
 			{Name: "shop_image", Fixture: "shop", Description: "image of the shop"},
 		},
-		Hops: []Hop{{Name: "gateway", Kind: Gateway, Namespace: "ingress_namespace"}, {Name: "shop", Kind: Sidecar, Namespace: "shop_namespace"}},
+		Agents:       []Agent{{Name: "outside", Namespace: "ingress_namespace", Selector: "app=outside"}, {Name: "inside", Namespace: "shop_namespace", Selector: "app=inside"}},
+		Requirements: []Requirement{{Name: "routes", APIVersion: "route.openshift.io/v1", Kind: "Route", Without: "nothing is published"}},
+		Hops:         []Hop{{Name: "gateway", Kind: Gateway, Namespace: "ingress_namespace"}, {Name: "shop", Kind: Sidecar, Namespace: "shop_namespace"}},
 		Claims: []Claim{
 			{Alias: "SH1", Slug: "is-open", Text: "the shop answers", Ends: []string{"client", "gateway"}},
 			{Alias: "SH2", Slug: "is-safe", Text: "the shop wants a certificate", Ends: []string{"client", "gateway"}},
@@ -49,6 +53,18 @@ func TestValidate(t *testing.T) {
 		"a slug twice":   {func(p *Pattern) { p.Claims[1].Slug = "is-open" }, "claim SH2 (is-open) is there twice"},
 		"an alias that identities cannot carry": {func(p *Pattern) { p.Claims[0].Alias = "SH-1" },
 			`claim "SH-1": its alias becomes part of the identity of probes: use letters and digits`},
+		"an agent in an unknown namespace": {func(p *Pattern) { p.Agents[0].Namespace = "shop" }, `agent outside: "shop" is not a namespace parameter`},
+		"an agent in a host name":          {func(p *Pattern) { p.Agents[0].Namespace = "hostname" }, `agent outside: "hostname" is not a namespace parameter`},
+		"a requirement without its kind":   {func(p *Pattern) { p.Requirements[0].Kind = "" }, `requirement "routes" needs Name, APIVersion, Kind and Without`},
+		"a requirement without its excuse": {func(p *Pattern) { p.Requirements[0].Without = "" }, `requirement "routes" needs Name, APIVersion, Kind and Without`},
+		"a requirement twice":              {func(p *Pattern) { p.Requirements = append(p.Requirements, p.Requirements[0]) }, "requirement routes is there twice"},
+		"a requirement that is not declared": {func(p *Pattern) { p.Claims[1].Requires = []string{"routes", "gateways"} },
+			`claim SH2 requires "gateways", which the pattern does not declare`},
+		"a value observed in an unknown namespace": {func(p *Pattern) { p.Parameters[2].Observed.Namespace = "shop" }, `parameter hostname: "shop" is not a namespace parameter`},
+		"a value observed from nothing": {func(p *Pattern) { p.Parameters[2].Observed.Name = "" },
+			"parameter hostname: what it is observed from needs APIVersion, Kind, Name and Paths"},
+		"a value observed nowhere": {func(p *Pattern) { p.Parameters[2].Observed.Paths = nil },
+			"parameter hostname: what it is observed from needs APIVersion, Kind, Name and Paths"},
 		"a hop in an unknown namespace": {func(p *Pattern) { p.Hops[0].Namespace = "shop" }, `hop gateway: "shop" is not a namespace parameter`},
 		"a hop in a host name":          {func(p *Pattern) { p.Hops[1].Namespace = "hostname" }, `hop shop: "hostname" is not a namespace parameter`},
 	} {
@@ -162,6 +178,22 @@ func TestHopIsFoundByName(t *testing.T) {
 	}
 	if hop, found := p.Hop("sho"); found {
 		t.Errorf("found %+v", hop)
+	}
+}
+
+func TestAgentAndRequirementAreFoundByName(t *testing.T) {
+	p := example(nil)
+	if agent, found := p.Agent("inside"); !found || agent.Selector != "app=inside" {
+		t.Errorf("agent %+v, %t", agent, found)
+	}
+	if requirement, found := p.Requirement("routes"); !found || requirement.Kind != "Route" {
+		t.Errorf("requirement %+v, %t", requirement, found)
+	}
+	if agent, found := p.Agent(""); found {
+		t.Errorf("found %+v", agent)
+	}
+	if requirement, found := p.Requirement("Routes"); found {
+		t.Errorf("found %+v", requirement)
 	}
 }
 

@@ -303,7 +303,7 @@ func TestSessionJudgesWhatIsInstalled(t *testing.T) {
 		return exec.CommandContext(ctx, program, args...), nil
 	}
 	p := example("shop", "SH")
-	p.Parameters[1].Observed = &pattern.Observed{}
+	p.Parameters[1].Observed = &pattern.Observed{APIVersion: "v1", Kind: "ConfigMap", Namespace: "shop_namespace", Name: "settings", Paths: [][]string{{"data", "host"}}}
 	plan, err := NewPlan([]pattern.Pattern{p}, cluster, Options{ResultsDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
