@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
 
 	"github.com/meshproof/meshproof/framework/evidence"
 	"github.com/meshproof/meshproof/framework/traffic"
@@ -147,7 +148,7 @@ func (e *Env) change(alias string, change func(*Outcome)) {
 func (e *Env) RequireJudgement() {
 	report := ginkgo.CurrentSpecReport()
 	alias := AliasOf(report.Labels())
-	if alias != "" && !report.Failed() && len(e.Outcome(alias).Judgements) == 0 {
+	if alias != "" && !report.Failed() && report.State != types.SpecStateSkipped && len(e.Outcome(alias).Judgements) == 0 {
 		e.change(alias, func(o *Outcome) {
 			o.Judgements = append(o.Judgements, evidence.Judgement{
 				Statement: "the check judges its probes", Outcome: evidence.Unknown, Cause: string(EvidenceMissing), Detail: "the check judged no probe",

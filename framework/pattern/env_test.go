@@ -126,7 +126,7 @@ type specOutcome struct {
 }
 
 // aliases are the claims of the specs below, in the order in which they run, though they are registered in another.
-var aliases = []string{"EMPTY", "JUDGED", "CONTROL", "GONE", "FAILED", "REFUSED", "CHANGED", "STUCK", "RELAPSED", "ELSEWHERE", "NOWHERE", "DISRUPTED"}
+var aliases = []string{"EMPTY", "JUDGED", "CONTROL", "GONE", "FAILED", "REFUSED", "CHANGED", "STUCK", "RELAPSED", "ELSEWHERE", "NOWHERE", "SKIPPED", "DISRUPTED"}
 
 // specsFile names the file to which a process that runs the specs below writes their outcomes, by alias.
 const specsFile = "MESHPROOF_TEST_SPECS_FILE"
@@ -233,6 +233,7 @@ func runSpecs(path string) error {
 		env.Vantage = func(context.Context, string) (traffic.Client, error) { return nil, errors.New("no such pod") }
 		env.Probe(ctx, Measure{Count: 1, From: "outside"})
 	})
+	ginkgo.It("needs what is not there", env.Claim("SKIPPED"), func() { ginkgo.Skip("there are no routes") })
 	ginkgo.RunSpecs(silent{}, "environment")
 	data, err := json.Marshal(outcomes)
 	if err != nil {
@@ -296,6 +297,7 @@ func TestEnvInSpecs(t *testing.T) {
 			unknown(Environment, "the configuration can be changed", "the webhook is down")...), true, false},
 		"ELSEWHERE": {"passed", "", []evidence.Judgement{{Outcome: evidence.True, Detail: "from outside"}}, true, true},
 		"NOWHERE":   {"failed", "the vantage point can be used: no such pod", unknown(Environment, "the vantage point can be used", "no such pod"), false, false},
+		"SKIPPED":   {"skipped", "there are no routes", nil, false, false},
 		"DISRUPTED": {"failed", "the check of DISRUPTED judged no probe", unknown(EvidenceMissing, "the check judges its probes", "the check judged no probe"), false, false},
 	} {
 		t.Run(alias, func(t *testing.T) {

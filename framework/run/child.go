@@ -176,6 +176,9 @@ func (c *child) claimOf(labels []string) (pattern.Claim, bool) {
 
 func (c *child) started() {
 	if claim, found := c.claimOf(ginkgo.CurrentSpecReport().Labels()); found {
+		if why := c.job.Skipped[claim.Alias]; why != "" {
+			ginkgo.Skip(why)
+		}
 		started := c.blank(claim)
 		started.StartedAt = time.Now()
 		c.emit(v1.Event{Type: v1.ClaimStarted, Claim: &started})

@@ -44,7 +44,7 @@ func Suite(t *testing.T, p pattern.Pattern, images map[string]string) {
 	life, end := context.WithCancel(context.Background())
 	defer end()
 	ginkgo.BeforeSuite(func(ctx ginkgo.SpecContext) {
-		release, err := c.takeNames(ctx)
+		release, err := c.takeNames(ctx, plan)
 		gomega.Expect(err).NotTo(gomega.HaveOccurred())
 		ginkgo.DeferCleanup(release)
 		c.setUp(ctx, life)
@@ -53,8 +53,9 @@ func Suite(t *testing.T, p pattern.Pattern, images map[string]string) {
 	ginkgo.RunSpecs(t, p.Name)
 }
 
-// takeNames does what the parent does for a child: it finds the control plane, and holds the run's names.
-func (c *child) takeNames(ctx context.Context) (release func(), err error) {
+// takeNames does what the parent does for a child: it finds the control plane and what the cluster does not have, and holds
+// the run's names.
+func (c *child) takeNames(ctx context.Context, plan *Plan) (release func(), err error) {
 	config, err := c.job.Cluster.RESTConfig(true)
 	if err != nil {
 		return nil, err
@@ -68,6 +69,10 @@ func (c *child) takeNames(ctx context.Context) (release func(), err error) {
 		return nil, fmt.Errorf("find the mesh: %w", err)
 	}
 	c.job.Revision = identity.Mesh.Revision
+	if err := plan.Meet(client); err != nil {
+		return nil, err
+	}
+	c.job.Unmet, c.job.Skipped, c.job.Claims = plan.Jobs[0].Unmet, plan.Jobs[0].Skipped, plan.Jobs[0].Claims
 	release, _, err = claimNames(ctx, client, c.job.RunID, c.pattern.Name, c.pattern.Namespaces(c.job.Values), mesh.DefaultTimeouts)
 	return release, err
 }
