@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -55,6 +56,9 @@ func Load(p pattern.Pattern) ([]Mutant, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("pattern %s has no mutants (*.yaml)", p.Name)
+	}
 	var mutants []Mutant
 	for _, file := range files {
 		data, err := fs.ReadFile(p.Mutants, file)
@@ -71,9 +75,16 @@ func Load(p pattern.Pattern) ([]Mutant, error) {
 	return mutants, nil
 }
 
+// separator stands between two documents.
+var separator = []byte("\n---\n")
+
 func parse(p pattern.Pattern, data []byte) (Mutant, error) {
-	head, patches, found := bytes.Cut(data, []byte("\n---\n"))
-	if !found {
+	head, patches, found := bytes.Cut(data, separator)
+	var content any
+	for found && yaml.Unmarshal(head, &content) == nil && content == nil { // only comments
+		head, patches, found = bytes.Cut(patches, separator)
+	}
+	if !found || len(bytes.TrimSpace(patches)) == 0 {
 		return Mutant{}, fmt.Errorf("it has no second document: what does it change?")
 	}
 	var file struct {
@@ -101,23 +112,31 @@ func (m Mutant) check(p pattern.Pattern) error {
 	case !m.Equivalent && m.Killed.By == "":
 		return fmt.Errorf("it names no check that must go red, and is not equivalent")
 	}
-	causes := map[string]pattern.Cause{}
-	for alias, cause := range m.Also {
-		causes[alias] = cause
+	if _, twice := m.Also[m.Killed.By]; twice {
+		return fmt.Errorf("it names %s twice: as the check that must go red, and as another that does", m.Killed.By)
 	}
-	if !m.Equivalent {
-		causes[m.Killed.By] = m.Killed.Cause
-	}
-	for alias, cause := range causes {
+	causes := m.wanted()
+	for _, alias := range slices.Sorted(maps.Keys(causes)) {
+		cause := causes[alias]
 		if claim, found := p.Claim(alias); !found || claim.Alias != alias {
 			return fmt.Errorf("there is no claim %q", alias)
 		}
 		if !slices.Contains(pattern.Causes(), cause) {
-			return fmt.Errorf("%q is no cause", cause)
+			return fmt.Errorf("%q is no cause (of %s)", cause, alias)
 		}
 	}
 	if _, found := p.Requirement(m.Requires); m.Requires != "" && !found {
 		return fmt.Errorf("it requires %q, which the pattern does not declare", m.Requires)
 	}
 	return nil
+}
+
+// wanted are the causes of all checks that must go red, by alias.
+func (m Mutant) wanted() map[string]pattern.Cause {
+	causes := map[string]pattern.Cause{}
+	maps.Copy(causes, m.Also)
+	if !m.Equivalent {
+		causes[m.Killed.By] = m.Killed.Cause
+	}
+	return causes
 }

@@ -2,11 +2,9 @@ package prove
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"github.com/meshproof/meshproof/framework/pattern"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
@@ -18,15 +16,15 @@ const (
 	Killed Score = "killed"
 	// KilledByAnother: a check went red, but not the intended one, or not for the intended cause.
 	KilledByAnother Score = "killed by another"
-	// Survived: every check stayed green although the mutant breaks a claim.
+	// Survived: a check stayed green that must go red.
 	Survived Score = "survived"
 	// Green: every check stayed green, as it must for an equivalent mutant.
 	Green Score = "equivalent"
-	// FalseAlarm: a check went red that nothing concerns.
+	// FalseAlarm: a check went red that the mutant does not concern, or for another cause than is named.
 	FalseAlarm Score = "false alarm"
 	// NoEffect: no proxy showed any effect, so nothing can be said.
 	NoEffect Score = "no effect"
-	// Skipped: the cluster does not have what the mutant needs.
+	// Skipped: the cluster does not have what the mutant needs, or the intended check is not judged.
 	Skipped Score = "skipped"
 	// Broken: the mutant could not be judged.
 	Broken Score = "not judged"
@@ -61,15 +59,19 @@ func score(m Mutant, judged v1.Pattern) Result {
 		result.Score, result.Detail = Broken, judged.Error
 		return result
 	}
-	wanted := maps.Clone(m.Also)
-	if wanted == nil {
-		wanted = map[string]pattern.Cause{}
-	}
+	wanted, unjudged := m.wanted(), ""
 	if !m.Equivalent {
-		wanted[m.Killed.By] = m.Killed.Cause
+		unjudged = m.Killed.By + " is not judged"
 	}
 	var unexpected, spared []string
 	for _, claim := range judged.Claims {
+		switch {
+		case claim.Alias != m.Killed.By:
+		case claim.Verdict == v1.Skipped:
+			unjudged += ": " + claim.Reason
+		default:
+			unjudged = ""
+		}
 		red := claim.Verdict == v1.Failed || claim.Verdict == v1.Inconclusive
 		if red {
 			result.Red[claim.Alias] = claim.Cause
@@ -89,6 +91,8 @@ func score(m Mutant, judged v1.Pattern) Result {
 		result.Score = Green
 	case m.Equivalent:
 		result.Score = FalseAlarm
+	case unjudged != "" && len(unexpected) == 0:
+		result.Score, result.Detail = Skipped, unjudged
 	case len(result.Red) == 0:
 		result.Score = Survived
 	case !killed:
