@@ -36,40 +36,59 @@ type Options struct {
 // Run judges the session's pattern as it is, which must be proven whole, and then with each mutant. It writes what came of
 // them to ResultFile. The error is of the environment; a mutant that survives is a result.
 func Run(ctx context.Context, session *run.Session, mutants []Mutant, options Options, told Told) ([]Result, error) {
+	p := proof{session: session, folder: session.Folder, options: options}
+	return p.run(ctx, mutants, told)
+}
+
+// proof is one pattern, installed, with what is done to it.
+type proof struct {
+	session interface {
+		Judge(ctx context.Context, name, mutation string, sink run.Sink) (v1.Pattern, error)
+		Mutate(ctx context.Context, file, shows string) (effect string, err error)
+		Restore(ctx context.Context) error
+	}
+	// folder is that of the session's results.
+	folder  string
+	options Options
+}
+
+func (p proof) run(ctx context.Context, mutants []Mutant, told Told) ([]Result, error) {
 	started := time.Now()
-	baseline, err := session.Judge(ctx, "baseline", "", options.Sink)
+	baseline, err := p.session.Judge(ctx, "baseline", "", p.options.Sink)
 	if err != nil {
 		return nil, err
 	}
 	told.Baseline(baseline, time.Since(started))
 	if counts := baseline.Counts(); baseline.Error != "" || counts.Failed+counts.Inconclusive > 0 || counts.Passed == 0 {
 		return nil, fmt.Errorf("the pattern itself is not proven (%d failed, %d inconclusive; %s): a mutant could not be told from it; see %s",
-			counts.Failed, counts.Inconclusive, baseline.Error, session.Folder)
+			counts.Failed, counts.Inconclusive, baseline.Error, p.folder)
 	}
 	var results []Result
 	for _, mutant := range mutants {
 		if err := ctx.Err(); err != nil {
-			return results, errors.Join(context.Cause(ctx), write(session.Folder, results))
+			return results, errors.Join(context.Cause(ctx), write(p.folder, results))
 		}
 		told.Started(mutant)
-		result, err := one(ctx, session, mutant, options)
-		if err != nil {
-			return results, errors.Join(fmt.Errorf("mutant %s: %w", mutant.Name, err), write(session.Folder, results))
+		result, err := p.one(ctx, mutant)
+		if result.Score != "" { // which counts, also when it could not be taken back
+			results = append(results, result)
+			told.Finished(result)
 		}
-		results = append(results, result)
-		told.Finished(result)
+		if err != nil {
+			return results, errors.Join(fmt.Errorf("mutant %s: %w", mutant.Name, err), write(p.folder, results))
+		}
 	}
-	return results, write(session.Folder, results)
+	return results, write(p.folder, results)
 }
 
 // one brings in a mutant, judges it when a proxy shows its effect, and takes it back.
-func one(ctx context.Context, session *run.Session, m Mutant, options Options) (result Result, err error) {
+func (p proof) one(ctx context.Context, m Mutant) (result Result, err error) {
 	started := time.Now()
 	defer func() { result.Seconds = time.Since(started).Seconds() }()
-	if why, unmet := options.Unmet[m.Requires]; unmet {
+	if why, unmet := p.options.Unmet[m.Requires]; unmet {
 		return Result{Mutant: m.Name, Says: m.Says, Score: Skipped, Detail: why}, nil
 	}
-	folder := filepath.Join(session.Folder, "mutants", m.Name)
+	folder := filepath.Join(p.folder, "mutants", m.Name)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return result, fmt.Errorf("make the results folder: %w", err)
 	}
@@ -77,22 +96,22 @@ func one(ctx context.Context, session *run.Session, m Mutant, options Options) (
 	if err := os.WriteFile(file, m.Patches, 0o644); err != nil {
 		return result, err
 	}
-	effect, err := session.Mutate(ctx, file, m.Shows)
+	effect, err := p.session.Mutate(ctx, file, m.Shows)
 	if err != nil {
 		// It must be taken back all the same, and says nothing about the next one.
 		broken := Result{Mutant: m.Name, Says: m.Says, Score: Broken, Detail: err.Error()}
-		return broken, session.Restore(ctx)
+		return broken, p.session.Restore(ctx)
 	}
 	result = Result{Mutant: m.Name, Says: m.Says, Score: NoEffect, Detail: "no proxy shows any effect"}
 	if effect != "" {
-		judged, err := session.Judge(ctx, filepath.Join("mutants", m.Name), file, options.Sink)
+		judged, err := p.session.Judge(ctx, filepath.Join("mutants", m.Name), file, p.options.Sink)
 		if err != nil {
-			return result, err
+			return Result{}, err
 		}
 		result = score(m, judged)
 		result.Effect = effect
 	}
-	return result, session.Restore(ctx)
+	return result, p.session.Restore(ctx)
 }
 
 func write(folder string, results []Result) error {
