@@ -34,13 +34,13 @@ func agent(t *testing.T, response wire.ProbeResponse) (pod *Pod, asked *wire.Pro
 func TestPodAsksItsAgentToSendTheProbe(t *testing.T) {
 	pod, asked := agent(t, wire.ProbeResponse{Status: 200})
 	probe := NewProbes(Request{
-		Method: "PUT", URL: "http://10.0.0.1/p?u=normal", Host: "page.lab", Header: map[string]string{"plan-type": "gold"}, Body: "in", Timeout: 1500 * time.Millisecond,
+		Method: "PUT", URL: "http://10.0.0.1/p?u=normal", Host: "page.lab", Header: map[string]string{"plan-type": "gold"}, Body: "in", RootCAs: "an authority", Timeout: 1500 * time.Millisecond,
 	}, "BG1", 1)[0]
 	if _, err := pod.Do(t.Context(), probe); err != nil {
 		t.Fatal(err)
 	}
 	want := wire.ProbeRequest{
-		Method: "PUT", URL: "http://10.0.0.1/p?u=normal&meshproof=" + probe.ID, Host: "page.lab", Body: "in", TimeoutMilliseconds: 1500, NewConnection: true,
+		Method: "PUT", URL: "http://10.0.0.1/p?u=normal&meshproof=" + probe.ID, Host: "page.lab", Body: "in", RootCAs: "an authority", TimeoutMilliseconds: 1500, NewConnection: true,
 		Headers: map[string]string{"User-Agent": "meshproof/" + probe.ID, "Plan-Type": "gold"},
 	}
 	if diff := cmp.Diff(want, *asked); diff != "" {
@@ -50,9 +50,10 @@ func TestPodAsksItsAgentToSendTheProbe(t *testing.T) {
 
 func TestPodReturnsWhatTheAgentSaw(t *testing.T) {
 	started := time.Date(2026, 11, 22, 16, 4, 5, 0, time.UTC)
+	handshake := &wire.TLS{Version: "TLS 1.3", ServerName: "page.lab", Chain: []wire.Certificate{{Subject: "CN=page.lab", DNSNames: []string{"page.lab"}, SHA256: "0f", NotAfter: started}}}
 	pod, _ := agent(t, wire.ProbeResponse{
 		Status: 503, Headers: http.Header{"Server": {"istio-envoy"}}, Body: "no healthy upstream", Truncated: true, Error: "cut off",
-		LocalAddress: "10.0.0.9:50000", RemoteAddress: "10.0.0.1:80", StartedAt: started, Milliseconds: 1.5,
+		LocalAddress: "10.0.0.9:50000", RemoteAddress: "10.0.0.1:80", TLS: handshake, StartedAt: started, Milliseconds: 1.5,
 	})
 	probe := NewProbes(Request{URL: "http://10.0.0.1"}, "BG1", 1)[0]
 	got, err := pod.Do(t.Context(), probe)
@@ -61,7 +62,7 @@ func TestPodReturnsWhatTheAgentSaw(t *testing.T) {
 	}
 	want := Result{
 		Probe: probe, Status: 503, Header: http.Header{"Server": {"istio-envoy"}}, Body: "no healthy upstream", Truncated: true, Err: "cut off",
-		LocalAddress: "10.0.0.9:50000", RemoteAddress: "10.0.0.1:80", StartedAt: started, Duration: 1500 * time.Microsecond,
+		LocalAddress: "10.0.0.9:50000", RemoteAddress: "10.0.0.1:80", TLS: handshake, StartedAt: started, Duration: 1500 * time.Microsecond,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)

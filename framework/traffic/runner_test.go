@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshproof/meshproof/internal/tlstest"
 )
 
 // do sends one probe of request from the process itself.
@@ -91,6 +93,40 @@ func TestRunnerTellsAnAnswerThatWasCutOff(t *testing.T) {
 	}
 }
 
+// A name in place of the address, which the certificates of the test are not for.
+func byName(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
+
+func TestRunnerChecksTheServersCertificate(t *testing.T) {
+	authority, other, valid := tlstest.NewAuthority(t), tlstest.NewAuthority(t), time.Now().Add(time.Hour)
+	good := byName(authority.Serve(t, http.NotFoundHandler(), valid, "localhost").URL)
+	for name, test := range map[string]struct {
+		url, rootCAs string
+		want         string // part of the error; empty for none
+	}{
+		"of the authority that is given": {good, authority.PEM, ""},
+		"of another authority":           {good, other.PEM, "certificate signed by unknown authority"},
+		"of none that the system knows":  {good, "", "certificate signed by unknown authority"},
+		"for another name":               {byName(authority.Serve(t, http.NotFoundHandler(), valid, "other.lab").URL), authority.PEM, "certificate is valid for other.lab, not localhost"},
+		"that is over":                   {byName(authority.Serve(t, http.NotFoundHandler(), time.Now().Add(-time.Hour), "localhost").URL), authority.PEM, "certificate has expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := do(t, Request{URL: test.url, RootCAs: test.rootCAs})
+			if test.want != "" {
+				if !strings.Contains(got.Err, test.want) || got.Status != 0 || got.TLS != nil {
+					t.Errorf("status %d, TLS %v, error %q; want %q", got.Status, got.TLS, got.Err, test.want)
+				}
+				return
+			}
+			if got.Err != "" || got.Status != http.StatusNotFound || got.TLS == nil || got.TLS.ServerName != "localhost" || len(got.TLS.Chain) != 1 {
+				t.Errorf("status %d, TLS %+v, error %q", got.Status, got.TLS, got.Err)
+			}
+		})
+	}
+	if plain := do(t, Request{URL: serve(t, func(http.ResponseWriter, *http.Request) {}).URL}); plain.TLS != nil {
+		t.Errorf("TLS of plain text: %+v", plain.TLS)
+	}
+}
+
 func TestRunnerTellsARefusedConnection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -160,7 +196,7 @@ func TestRunnerIgnoresProxyVariables(t *testing.T) {
 }
 
 func TestRunnerRefusesWhatIsNoRequest(t *testing.T) {
-	for name, request := range map[string]Request{"its URL": {URL: "http://page.lab:port"}, "its method": {URL: "http://page.lab", Method: "A B"}} {
+	for name, request := range map[string]Request{"its URL": {URL: "http://page.lab:port"}, "its method": {URL: "http://page.lab", Method: "A B"}, "its authorities": {URL: "https://page.lab", RootCAs: "AAAA"}} {
 		if _, err := (Runner{}).Do(t.Context(), NewProbes(request, "BG1", 1)[0]); err == nil {
 			t.Errorf("%s is no error", name)
 		}
