@@ -267,10 +267,7 @@ func TestEnvInSpecs(t *testing.T) {
 	unknown := func(cause Cause, statement, detail string) []evidence.Judgement {
 		return []evidence.Judgement{{Statement: statement, Outcome: evidence.Unknown, Cause: string(cause), Detail: detail}}
 	}
-	var turns []string
-	for _, alias := range slices.SortedFunc(maps.Keys(outcomes), func(a, b string) int { return outcomes[a].Turn - outcomes[b].Turn }) {
-		turns = append(turns, alias)
-	}
+	turns := slices.SortedFunc(maps.Keys(outcomes), func(a, b string) int { return outcomes[a].Turn - outcomes[b].Turn })
 	if diff := cmp.Diff(aliases, turns); diff != "" {
 		t.Errorf("the specs ran in this order (-want +got):\n%s", diff)
 	}

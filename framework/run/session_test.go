@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -267,28 +266,6 @@ func TestASessionIsOfOnePattern(t *testing.T) {
 	if errorText(err) != "a session is of one pattern, not of 2" {
 		t.Errorf("error %v", err)
 	}
-}
-
-// playChild is what the program does when it is started as a pattern's process: it tells what it was given, in the summary
-// of each claim, and a host name as if the cluster had told it.
-func playChild() error {
-	var job Job
-	if err := json.NewDecoder(os.Stdin).Decode(&job); err != nil {
-		return err
-	}
-	journal := v1.NewJournal(os.NewFile(EventsFD, "events"), v1.JournalOptions{})
-	told := v1.Pattern{Name: job.Pattern, Parameters: map[string]string{"hostname": "told.lab"}}
-	for _, alias := range job.Claims {
-		summary := fmt.Sprintf("attached %t, host %s, mutation %s", job.Attached, job.Values["hostname"], filepath.Base(job.Mutation))
-		finished := v1.Claim{ID: job.Pattern + "/" + map[string]string{"SH1": "is-open", "SH2": "is-safe"}[alias], Verdict: v1.Passed, Summary: summary}
-		if err := journal.Append(v1.Event{Type: v1.ClaimFinished, PatternName: job.Pattern, Claim: &finished}); err != nil {
-			return err
-		}
-	}
-	return errors.Join(
-		journal.Append(v1.Event{Type: v1.ParametersKnown, PatternName: job.Pattern, Pattern: &told}),
-		journal.Append(v1.Event{Type: v1.PatternFinished, PatternName: job.Pattern}),
-	)
 }
 
 // deaf is told of everything, and keeps nothing.
