@@ -100,10 +100,16 @@ func claimNames(ctx context.Context, client *kube.Client, runID, patternName str
 		return nil, "", err
 	}
 	made := 0
+	// An interrupt does not cut a request short: whether its namespace has been made would not be known.
+	making, cancel := context.WithTimeout(context.WithoutCancel(ctx), holdTimeout)
+	defer cancel()
 	for _, name := range namespaces {
+		if err = context.Cause(ctx); err != nil {
+			break
+		}
 		labels := map[string]string{mesh.RunLabel: runID, mesh.PatternLabel: patternName, mesh.ManagedByLabel: kube.FieldManager}
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{holderAnnotation: string(who)}}}
-		if _, err = client.Typed.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{FieldManager: kube.FieldManager}); err != nil {
+		if _, err = client.Typed.CoreV1().Namespaces().Create(making, namespace, metav1.CreateOptions{FieldManager: kube.FieldManager}); err != nil {
 			break
 		}
 		made++
