@@ -53,6 +53,16 @@ test-unit: ## Run the tests that need no root and no cluster
 test: setup check build ## Run every test, the lab's and the patterns' included (root)
 	@hack/with-lab $(GO) run ./hack/testsum -timeout 60m -tags lab,conformance -p 1 -- ./...
 
+.PHONY: prove
+prove: setup build ## Run every mutant of every pattern, or of PATTERN, on the lab (an hour and a half)
+	@for pattern in $(or $(PATTERN),$(notdir $(patsubst %/pattern.go,%,$(wildcard suites/*/pattern.go)))); do $(BIN)/meshproof prove $$pattern || exit 1; done
+
+.PHONY: soak faults
+soak: setup build ## Run a pattern many times, some on busy cores, then twice at once; fail when a verdict changes
+	@$(GO) run ./hack/soak $(ARGS)
+faults: setup build ## Interrupt and kill runs, stop the API server, delete pods; fail when a verdict or the clean-up is wrong
+	@$(GO) run ./hack/faults $(ARGS)
+
 .PHONY: bench
 bench: setup build ## Measure the lab: start, first build, memory; and a run, by stage
 	@$(GO) run ./hack/bench $(ARGS)

@@ -6,11 +6,21 @@ package suites
 import (
 	"github.com/meshproof/meshproof/framework/pattern"
 	basicgateway "github.com/meshproof/meshproof/suites/basic-gateway"
+	egresstlshttp "github.com/meshproof/meshproof/suites/egress-tls-http"
+	egresstlsmongo "github.com/meshproof/meshproof/suites/egress-tls-mongo"
+	egresstrafficcontrol "github.com/meshproof/meshproof/suites/egress-traffic-control"
+	mongoegress "github.com/meshproof/meshproof/suites/mongo-egress"
+	mongoingress "github.com/meshproof/meshproof/suites/mongo-ingress"
 )
 
 // All returns every pattern of this repository, in the order of their names.
 func All() []pattern.Pattern {
 	return []pattern.Pattern{
 		basicgateway.Pattern(),
+		egresstlshttp.Pattern(),
+		egresstlsmongo.Pattern(),
+		egresstrafficcontrol.Pattern(),
+		mongoegress.Pattern(),
+		mongoingress.Pattern(),
 	}
 }

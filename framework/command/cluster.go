@@ -25,12 +25,13 @@ type clusterOptions struct {
 
 func clusterFlags(cmd *cobra.Command, options *clusterOptions) {
 	flags := cmd.Flags()
-	flags.StringVar(&options.kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig of the cluster (default: KUBECONFIG; without either, the lab)")
-	flags.StringVar(&options.context, "context", environment("CONTEXT", ""), "context of the kubeconfig")
-	flags.StringVar(&options.registry, "image-registry", environment("IMAGE_REGISTRY", ""), "registry that holds the fixtures' images, for a cluster of your own")
-	flags.StringVar(&options.lab.Name, "lab", environment("LAB", lab.DefaultName), "name of the lab")
-	flags.StringVar(&options.lab.CacheDir, "cache-dir", environment("CACHE_DIR", ""), "folder of what the lab is built from")
-	flags.StringVar(&options.lab.StateDir, "state-dir", environment("STATE_DIR", ""), "folder of running labs")
+	flags.StringVar(&options.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster (default: KUBECONFIG; without either, the lab)")
+	flags.StringVar(&options.context, "context", "", "context of the kubeconfig")
+	flags.StringVar(&options.registry, "image-registry", "", "registry that holds the fixtures' images, for a cluster of your own")
+	flags.StringVar(&options.lab.Name, "lab", lab.DefaultName, "name of the lab")
+	flags.StringVar(&options.lab.CacheDir, "cache-dir", "", "folder of what the lab is built from (default: meshproof in your cache folder)")
+	flags.StringVar(&options.lab.StateDir, "state-dir", "", "folder of running labs (default: meshproof in your state folder)")
+	settings(flags, "kubeconfig", "context", "image-registry", "lab", "cache-dir", "state-dir")
 }
 
 // findCluster returns the cluster of a kubeconfig, or the lab, which it starts when it is not running.

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,15 +141,20 @@ func oneLine(text string) string {
 }
 
 func newRoot(patterns []pattern.Pattern) *cobra.Command {
+	var config string
 	root := &cobra.Command{
 		Use:           "meshproof",
 		Short:         "Prove that the data paths of a service mesh really work",
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return applySettings(cmd, cmp.Or(config, os.Getenv(variable("config"))))
+		},
 	}
+	root.PersistentFlags().StringVar(&config, "config", "", "file of settings (default: "+settingsFile+", if it is there)")
 	root.AddCommand(newListCommand(patterns), newPreflightCommand(patterns), newRunCommand(patterns), newRenderCommand(patterns), newProveCommand(patterns),
-		newReportCommand(), newCleanCommand(), newLabCommand(), newVersionCommand())
+		newReportCommand(), newCompareCommand(), newCleanCommand(), newLabCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if !cmd.Runnable() { // or cobra takes a word that it does not know for a wish for help

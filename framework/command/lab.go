@@ -19,26 +19,11 @@ import (
 // labFlags are the flags that say which lab is meant.
 func labFlags(cmd *cobra.Command, options *lab.Options) {
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&options.Name, "name", environment("LAB", lab.DefaultName), "name of the lab; labs of different names run side by side")
-	flags.StringVar(&options.CacheDir, "cache-dir", environment("CACHE_DIR", ""), "folder of what is built (default: meshproof in your cache folder)")
-	flags.StringVar(&options.StateDir, "state-dir", environment("STATE_DIR", ""), "folder of running labs (default: meshproof in your state folder)")
-}
-
-// environment returns MESHPROOF_<name>, or fallback when it is not set.
-func environment(name, fallback string) string {
-	if value, set := os.LookupEnv("MESHPROOF_" + name); set {
-		return value
-	}
-	return fallback
-}
-
-// environmentList is environment for a list, whose items are separated by commas.
-func environmentList(name string) []string {
-	value := environment(name, "")
-	if value == "" {
-		return nil
-	}
-	return strings.Split(value, ",")
+	flags.StringVar(&options.Name, "name", lab.DefaultName, "name of the lab; labs of different names run side by side")
+	flags.StringVar(&options.CacheDir, "cache-dir", "", "folder of what is built (default: meshproof in your cache folder)")
+	flags.StringVar(&options.StateDir, "state-dir", "", "folder of running labs (default: meshproof in your state folder)")
+	settingAs(flags, "name", "lab")
+	settings(flags, "cache-dir", "state-dir")
 }
 
 func newLabCommand() *cobra.Command {
@@ -65,9 +50,10 @@ func newLabUp(options *lab.Options) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&options.Versions.Kubernetes, "kubernetes", environment("KUBERNETES", ""), "version of Kubernetes, when the lab is started")
-	cmd.Flags().StringSliceVar(&options.Versions.Istio, "istio", environmentList("ISTIO"), "versions of Istio: the first is the default when the lab is started, each further one a revision beside it, also of a running lab")
-	cmd.Flags().StringVar(&options.Versions.Envoy, "envoy", environment("ENVOY", ""), "version of Envoy, when the lab is started (default: that of each Istio)")
+	cmd.Flags().StringVar(&options.Versions.Kubernetes, "kubernetes", "", "version of Kubernetes, when the lab is started")
+	cmd.Flags().StringSliceVar(&options.Versions.Istio, "istio", nil, "versions of Istio: the first is the default when the lab is started, each further one a revision beside it, also of a running lab")
+	cmd.Flags().StringVar(&options.Versions.Envoy, "envoy", "", "version of Envoy, when the lab is started (default: that of each Istio)")
+	settings(cmd.Flags(), "kubernetes", "istio", "envoy")
 	return cmd
 }
 

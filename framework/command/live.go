@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/meshproof/meshproof/reports/terminal"
@@ -13,10 +14,12 @@ type liveSink struct {
 	printer  *terminal.Printer
 	progress *progress
 	steps    map[string]*progressStep
+	// claims are how many each pattern has, begun how many of them were judged or are.
+	claims, begun map[string]int
 }
 
 func newLiveSink(printer *terminal.Printer, progress *progress) *liveSink {
-	return &liveSink{printer: printer, progress: progress, steps: map[string]*progressStep{}}
+	return &liveSink{printer: printer, progress: progress, steps: map[string]*progressStep{}, claims: map[string]int{}, begun: map[string]int{}}
 }
 
 // Event implements run.Sink; the runner calls it for one event at a time.
@@ -25,10 +28,13 @@ func (s *liveSink) Event(event v1.Event) {
 		s.printer.Event(event)
 		key := event.PatternName
 		switch event.Type {
+		case v1.PatternSeeded:
+			s.claims[key] = len(event.Pattern.Claims)
 		case v1.PhaseStarted:
 			s.begin(key, event.PatternName+" "+event.Phase.Name)
 		case v1.ClaimStarted:
-			s.begin(key, event.PatternName+" judging "+event.Claim.Alias)
+			s.begun[key]++
+			s.begin(key, fmt.Sprintf("%s judging %s (%d of %d)", event.PatternName, event.Claim.Alias, s.begun[key], s.claims[key]))
 		case v1.PhaseFinished, v1.ClaimFinished, v1.PatternFinished:
 			s.end(key)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -17,10 +18,11 @@ import (
 // progress writes what long work is doing: on a terminal one live line for all that is under way, elsewhere one line
 // per finished step, and a line now and then for a step that takes long, so that a CI log is neither empty nor flooded.
 type progress struct {
-	mu      sync.Mutex
-	out     io.Writer
-	live    bool
-	width   int
+	mu   sync.Mutex
+	out  io.Writer
+	live bool
+	// width is how many columns the terminal has now: a person may change it while the run goes on.
+	width   func() int
 	started time.Time
 	active  []*progressStep
 	drawn   bool
@@ -31,15 +33,20 @@ const livePeriod = 200 * time.Millisecond
 
 // newProgress writes to out; it is live when out is a terminal that can move its cursor.
 func newProgress(out *os.File) *progress {
-	p := &progress{out: out, started: time.Now(), width: 100}
+	p := &progress{out: out, started: time.Now(), width: func() int { return columns(out) }}
 	if term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb" {
 		p.live = true
-		if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 20 {
-			p.width = width
-		}
 		go p.tick()
 	}
 	return p
+}
+
+// columns is the width of a terminal; the customary one when it does not tell.
+func columns(out *os.File) int {
+	if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
 }
 
 // tick keeps the live line moving as long as the program runs.
@@ -138,12 +145,30 @@ func (p *progress) draw() {
 	for _, step := range p.active {
 		texts = append(texts, step.text())
 	}
-	line := fmt.Sprintf("  ...   %s elapsed: %s", seconds(time.Since(p.started)), strings.Join(texts, " | "))
-	if len(line) >= p.width {
-		line = line[:p.width-1]
-	}
-	fmt.Fprint(p.out, line)
+	fmt.Fprint(p.out, liveLine(seconds(time.Since(p.started))+" elapsed", texts, p.width()))
 	p.drawn = true
+}
+
+// liveLine tells what is under way in less than so many columns, or the terminal would begin a second line, which erase leaves:
+// as many of the texts as there is room for, and how many there are besides. The time of all is told where it leaves room.
+func liveLine(elapsed string, texts []string, width int) string {
+	const mark = "  ...   "
+	for count := len(texts); count > 0; count-- {
+		line := strings.Join(texts[:count], " | ")
+		if left := len(texts) - count; left > 0 {
+			line += fmt.Sprintf(" | and %d more", left)
+		}
+		for _, head := range []string{mark + elapsed + ": ", mark} {
+			if utf8.RuneCountInString(head+line) < width {
+				return head + line
+			}
+		}
+	}
+	line := []rune(strings.Join(texts, " | "))
+	if room := max(0, width-1-len(mark)); len(line) > room {
+		line = line[:room]
+	}
+	return string([]rune(mark)[:min(len(mark), max(0, width-1))]) + string(line)
 }
 
 func (p *progress) erase() {

@@ -42,8 +42,7 @@ func newProveCommand(patterns []pattern.Pattern) *cobra.Command {
 	runFlags(cmd, &options)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&only, "mutant", nil, "only these mutants")
-	flags.StringVar(&options.Client, "client", environment("CLIENT", "auto"), "where probes start: runner, pod or auto")
-	flags.StringVar(&options.ResultsDir, "results", environment("RESULTS", "results"), "folder of the results")
+	judgingFlags(flags, &options)
 	return cmd
 }
 
@@ -70,7 +69,7 @@ func provePattern(ctx context.Context, patterns []pattern.Pattern, p pattern.Pat
 	}
 	table := &proofTable{name: p.Name}
 	fmt.Printf("prove %s · %d mutants · %s\n", p.Name, len(mutants), terminal.Identity(ready.identity))
-	results, err := prove.Run(ctx, session, mutants, prove.Options{Unmet: ready.plan.Jobs[0].Unmet, Sink: quiet{}}, table)
+	results, err := prove.Run(ctx, session, mutants, prove.Options{Unmet: ready.plan.Jobs[0].Unmet, Claims: p.Claims, Sink: quiet{}}, table)
 	if err = errors.Join(err, session.Close(ctx)); err != nil {
 		return environmentError(err)
 	}

@@ -7,15 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/provider"
 	"github.com/meshproof/meshproof/framework/run"
+	"github.com/meshproof/meshproof/framework/wait"
 	"github.com/meshproof/meshproof/reports/terminal"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
@@ -23,19 +26,68 @@ import (
 func runFlags(cmd *cobra.Command, options *run.Options) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&options.Claims, "claim", nil, "only these claims (BG1, or an ID)")
+	flags.StringVar(&options.Focus, "focus", "", "only claims whose ID, alias or text this regular expression matches")
 	flags.StringToStringVar(&options.Set, "set", nil, "parameter=value")
-	flags.StringVar(&options.Suffix, "suffix", environment("SUFFIX", ""), "added to the names of the run's namespaces, to keep two runs apart")
-	flags.StringVar(&options.Overlay, "overlay", environment("OVERLAY", ""), "kustomization folder, or file of patches, that changes the manifests")
-	flags.StringVar(&options.Revision, "revision", environment("REVISION", ""), "revision of the control plane that the fixtures join")
+	flags.StringToStringVar(&options.SetFiles, "set-file", nil, "parameter=file, whose content is the value: a certificate, or a key")
+	flags.StringVar(&options.MongoDBImage, "mongodb-image", "", "image of the database of the MongoDB patterns, such as MongoDB's own (in the lab: FerretDB)")
+	flags.StringVar(&options.Suffix, "suffix", "", "added to the names of the run's namespaces, to keep two runs apart")
+	flags.StringVar(&options.Overlay, "overlay", "", "kustomization folder, or file of patches, that changes the manifests")
+	flags.BoolVar(&options.Hardened, "hardened", false, "the hardened variant of patterns that have one, instead of what their source has")
+	flags.BoolVar(&options.AllowLoad, "allow-load", false, "let claims send heavy load to a cluster that is not the lab")
+	flags.StringVar(&options.Revision, "revision", "", "revision of the control plane that the fixtures join")
+	settings(flags, "set", "set-file", "mongodb-image", "suffix", "overlay", "hardened", "allow-load", "revision")
+}
+
+// judgingFlags are those of commands that judge.
+func judgingFlags(flags *pflag.FlagSet, options *run.Options) {
+	flags.StringVar(&options.Client, "client", "auto", "where probes start: runner, pod or auto")
+	flags.StringVar(&options.ResultsDir, "results", "results", "folder of the results")
+	settings(flags, "client", "results")
+	scaleFlag(flags, options)
+}
+
+func scaleFlag(flags *pflag.FlagSet, options *run.Options) {
+	options.TimeoutScale = 1
+	flags.Var((*scaleValue)(&options.TimeoutScale), "timeout-scale", "factor of all that a run waits for, for a slow cluster; the README has a table of the waits")
+	settings(flags, "timeout-scale")
+}
+
+// scaleValue is a factor as the value of a flag.
+type scaleValue wait.Scale
+
+func (s *scaleValue) String() string { return strconv.FormatFloat(float64(*s), 'g', -1, 64) }
+func (s *scaleValue) Type() string   { return "float" }
+
+func (s *scaleValue) Set(text string) error {
+	number, err := strconv.ParseFloat(text, 64)
+	// Zero stands for none elsewhere.
+	if err != nil || number == 0 || wait.Scale(number).Check() != nil {
+		return fmt.Errorf("it is no factor from %v to %v", float64(wait.LeastScale), float64(wait.MostScale))
+	}
+	*s = scaleValue(number)
+	return nil
 }
 
 func newRunCommand(patterns []pattern.Pattern) *cobra.Command {
 	var options run.Options
 	var cluster clusterOptions
+	var rerunFailed string
 	cmd := &cobra.Command{
 		Use: "run [PATTERN...]", Short: "Install patterns, send traffic, and prove their claims",
-		Example: "  meshproof run basic-gateway\n  meshproof run --claim BG1 --keep\n  KUBECONFIG=~/.kube/config meshproof run",
+		Example: "  meshproof run basic-gateway\n  meshproof run --claim BG1 --keep\n  meshproof run --fail-fast --focus gateway\n" +
+			"  meshproof run --rerun-failed results/latest\n  KUBECONFIG=~/.kube/config meshproof run",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("rerun-failed") {
+				selected, nothing, err := rerun(rerunFailed, patterns, args, &options)
+				if err != nil {
+					return err
+				}
+				if nothing != "" {
+					fmt.Println(nothing)
+					return nil
+				}
+				args = selected
+			}
 			return runPatterns(cmd.Context(), patterns, args, cluster, options)
 		},
 	}
@@ -43,13 +95,18 @@ func newRunCommand(patterns []pattern.Pattern) *cobra.Command {
 	runFlags(cmd, &options)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&options.Require, "require", nil, "claims that must not be skipped, or all")
-	flags.StringVar(&options.Client, "client", environment("CLIENT", "auto"), "where probes start: runner, pod or auto")
+	flags.StringVar(&rerunFailed, "rerun-failed", "", "only the claims that the run with this results folder has not proven")
+	flags.BoolVar(&options.FailFast, "fail-fast", false, "begin no further check after the first claim that failed or is inconclusive")
 	flags.BoolVar(&options.Keep, "keep", false, "leave everything installed")
 	flags.StringVar(&options.AfterInstall, "after-install", "", "shell command to run between install and settle")
-	flags.IntVar(&options.Jobs, "jobs", 1, "how many patterns run at once")
-	flags.StringVar(&options.ResultsDir, "results", environment("RESULTS", "results"), "folder of the results")
+	flags.IntVar(&options.Jobs, "jobs", defaultJobs, "how many patterns run at once, beside those that only clean up; one that measures limits judges alone, after the others")
+	settings(flags, "require", "fail-fast", "keep", "after-install", "jobs")
+	judgingFlags(flags, &options)
 	return cmd
 }
+
+// defaultJobs is how many patterns two cores can run at once without making each of them slow.
+const defaultJobs = 4
 
 // prepared is a run that was checked against its cluster, and has touched nothing.
 type prepared struct {
@@ -72,7 +129,13 @@ func runPatterns(ctx context.Context, patterns []pattern.Pattern, names []string
 	if result == nil {
 		return environmentError(err)
 	}
-	printer.Summary(result.Report, filepath.Join(options.ResultsDir, "latest"))
+	latest := filepath.Join(options.ResultsDir, "latest")
+	printer.Summary(result.Report, latest)
+	if os.Getenv("GITHUB_ACTIONS") == "true" {
+		if problem := tellGitHub(os.Stdout, result.Report, latest, os.Getenv("GITHUB_STEP_SUMMARY")); problem != nil {
+			fmt.Fprintln(os.Stderr, "meshproof:", oneLine(problem.Error())) // the verdicts are what they are
+		}
+	}
 	var conflict *run.ConflictError
 	if errors.As(err, &conflict) {
 		return usageError("%w", conflict)
@@ -116,6 +179,7 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 	if err != nil {
 		return nil, environmentError(err)
 	}
+	cluster.IdentifyTimeout = runOptions.TimeoutScale.Of(provider.IdentifyTimeout)
 	identity, err := cluster.Identify(ctx, client, runOptions.Revision)
 	if err != nil {
 		var input *provider.UsageError
@@ -254,5 +318,6 @@ func newCleanCommand() *cobra.Command {
 	}
 	clusterFlags(cmd, &cluster)
 	cmd.Flags().StringVar(&runID, "run", "", "only what this run has left")
+	scaleFlag(cmd.Flags(), &options)
 	return cmd
 }

@@ -17,6 +17,8 @@ envoy_cluster_upstream_rq_total{cluster_name="outbound|9080||details.apps.svc.cl
 envoy_listener_downstream_cx_total{listener_address="0.0.0.0_15006"} 5
 # TYPE envoy_http_downstream_cx_active gauge
 envoy_http_downstream_cx_active{http_conn_manager_prefix="inbound_0.0.0.0_9080;"} 2
+# TYPE envoy_mongo__op_query counter
+envoy_mongo__op_query{mongo_prefix="op_"} 4
 `
 
 func TestCounterIsFoundInItsOwnScope(t *testing.T) {
@@ -36,6 +38,7 @@ func TestCounterIsFoundInItsOwnScope(t *testing.T) {
 		"of HTTP connections":          {Counter{HTTP: http, Name: "downstream_cx_active", Gauge: true}, http, 2, true},
 		"a gauge is no counter":        {Counter{HTTP: http, Name: "downstream_cx_active"}, http, 0, false},
 		"a counter is no gauge":        {Counter{Cluster: cluster, Name: "upstream_rq_total", Gauge: true}, cluster, 0, false},
+		"of MongoDB":                   {Counter{Mongo: true, Name: "op_query"}, "MongoDB", 4, true},
 		"of another cluster":           {Counter{Cluster: "outbound|9080||x", Name: "upstream_rq_total"}, "outbound|9080||x", 0, false},
 		"a listener is no HTTP":        {Counter{HTTP: "0.0.0.0:15006", Name: "downstream_cx_total"}, "0.0.0.0:15006", 0, false},
 		"a name that nobody publishes": {Counter{Cluster: cluster, Name: "upstream_rq"}, cluster, 0, false},

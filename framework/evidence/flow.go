@@ -2,6 +2,7 @@
 package evidence
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/meshproof/meshproof/fixtures/record"
@@ -28,7 +29,13 @@ type Line struct {
 	Hop, Pod, Address string
 	// Raw is the line as it was written.
 	Raw string
+	// Before is from where the proxy before had connected, when a translation on the way gave the connection another port:
+	// then its address, its bytes and its time have joined it. Empty when DownstreamRemote has.
+	Before string
 }
+
+// From is from where the proxy before had connected, by its own log.
+func (l Line) From() string { return cmp.Or(l.Before, l.DownstreamRemote) }
 
 // Inbound tells whether a sidecar wrote the line for a request to its own application.
 func (l Line) Inbound() bool { return strings.HasPrefix(l.UpstreamCluster, "inbound|") }
@@ -46,6 +53,13 @@ type Record struct {
 // Connection is what an application recorded about a connection that it made for a probe.
 type Connection struct {
 	record.Connection
+	// Hop and LogPod say whose log it stood in.
+	Hop, LogPod string
+}
+
+// Handshake is a TLS handshake as the server of a hop recorded it.
+type Handshake struct {
+	record.Handshake
 	// Hop and LogPod say whose log it stood in.
 	Hop, LogPod string
 }
@@ -87,6 +101,45 @@ func (f Flow) QueriesFrom(hop string) []Connection {
 	return queries
 }
 
+// Attempts are the connections by which applications asked for what the probe needed. Where a driver could not even find out
+// what the server is, and so never asked, they are those by which it tried to.
+func (f Flow) Attempts() []Connection {
+	asked := map[string]bool{}
+	for _, c := range f.Connections {
+		asked[c.LogPod] = asked[c.LogPod] || c.Purpose == record.Query
+	}
+	var attempts []Connection
+	for _, c := range f.Connections {
+		// What watches a server that is asked is no probe.
+		if c.Local != "" && (c.Purpose == record.Query || !asked[c.LogPod]) {
+			attempts = append(attempts, c)
+		}
+	}
+	return attempts
+}
+
+// ConnectionsAt returns the lines of connections, not of requests, that a hop carried; inbound as for At.
+func (f Flow) ConnectionsAt(hop string, inbound bool) []Line {
+	var lines []Line
+	for _, line := range f.At(hop, inbound) {
+		if line.ofConnection() {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// AcceptedAt returns the connections that the database of a hop recorded.
+func (f Flow) AcceptedAt(hop string) []Accepted {
+	var accepted []Accepted
+	for _, a := range f.Accepted {
+		if a.Hop == hop {
+			accepted = append(accepted, a)
+		}
+	}
+	return accepted
+}
+
 // RecordsAt returns the records of a hop's application.
 func (f Flow) RecordsAt(hop string) []Record {
 	var records []Record
@@ -104,8 +157,16 @@ type Flows struct {
 	// Controls are the flows of what was sent on the same path and had to be served, before and after probes that had to be
 	// refused.
 	Controls []Flow
+	// Others are the lines of connections, since the probes began, that belong neither to them nor to the controls.
+	Others []Line
+	// Handshakes are all that servers recorded since the probes began, whose ever they are: one that failed has no request, so
+	// that only its peer's address and its time lead to the probe.
+	Handshakes []Handshake
 	// Counters are the movements of counters over the probes.
 	Counters map[Counter]CounterMovement
+	// Peaks are the highest readings of gauges, of several while the probes were under way: what was between two readings was
+	// not seen.
+	Peaks map[Counter]Reading
 	// Gaps say, per hop, why its evidence cannot be complete, with the remedy: a proxy without an access log, a log that broke
 	// off. What is judged at such a hop is inconclusive.
 	Gaps map[string]Gap

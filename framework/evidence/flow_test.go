@@ -53,6 +53,14 @@ func parse(t *testing.T, entries ...logged) []Line {
 	return lines
 }
 
+// refer are the same lines as a gathering has them.
+func refer(lines []Line) (all []*Line) {
+	for index := range lines {
+		all = append(all, &lines[index])
+	}
+	return all
+}
+
 // sent are the results of count probes that were all answered.
 func sent(count int) []traffic.Result {
 	var results []traffic.Result
@@ -145,7 +153,7 @@ func TestJoin(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, hopsOf(join(results, gathered{lines: parse(t, test.lines...), records: test.records}))); diff != "" {
+			if diff := cmp.Diff(test.want, hopsOf(join(results, gathered{lines: refer(parse(t, test.lines...)), records: test.records}).flows)); diff != "" {
 				t.Errorf("joined hops by probe (-want +got):\n%s", diff)
 			}
 		})
@@ -154,7 +162,7 @@ func TestJoin(t *testing.T) {
 
 func TestJoinKeepsOneFlowPerResultInTheOrderOfSending(t *testing.T) {
 	results := sent(3)
-	for index, flow := range join(results, gathered{}) {
+	for index, flow := range join(results, gathered{}).flows {
 		if flow.ID() != results[index].Probe.ID || flow.Result.Status != 200 {
 			t.Errorf("flow %d is that of %s with status %d", index, flow.ID(), flow.Result.Status)
 		}
@@ -164,11 +172,11 @@ func TestJoinKeepsOneFlowPerResultInTheOrderOfSending(t *testing.T) {
 func TestJoinSortsLinesByTimeAndKeepsTheFirstRequestID(t *testing.T) {
 	results := sent(1)
 	path := "/productpage?meshproof=" + results[0].Probe.ID
-	flow := join(results, gathered{lines: parse(t,
+	flow := join(results, gathered{lines: refer(parse(t,
 		logged{hop: "first", path: path, id: "r1", second: 3},
 		logged{hop: "second", path: path, id: "r2", second: 2},
 		logged{hop: "third", id: "r1", second: 1},
-	)})[0]
+	))}).flows[0]
 	if diff := cmp.Diff(map[int]string{1: "third, second, first"}, hopsOf([]Flow{flow})); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
@@ -235,7 +243,7 @@ func TestFlowRecordsAt(t *testing.T) {
 }
 
 func TestFlowsWhere(t *testing.T) {
-	all := Flows{List: join(sent(4), gathered{}), Controls: join(sent(1), gathered{}), Gaps: map[string]Gap{"page": {Why: "no log"}}}
+	all := Flows{List: join(sent(4), gathered{}).flows, Controls: join(sent(1), gathered{}).flows, Gaps: map[string]Gap{"page": {Why: "no log"}}}
 	all.List[1].Result.Status, all.List[3].Result.Status = 503, 503
 	chosen := all.Where(func(flow Flow) bool { return flow.Result.Status == 503 })
 	if len(chosen.List) != 2 || chosen.List[0].ID() != all.List[1].ID() || chosen.List[1].ID() != all.List[3].ID() {
@@ -251,7 +259,7 @@ func TestFlowsWhere(t *testing.T) {
 
 func TestFlowsOfControls(t *testing.T) {
 	told := 0
-	flows := Flows{List: join(sent(2), gathered{}), Controls: join(sent(1), gathered{}), Judge: func(Judgement) { told++ }}
+	flows := Flows{List: join(sent(2), gathered{}).flows, Controls: join(sent(1), gathered{}).flows, Judge: func(Judgement) { told++ }}
 	controls := flows.OfControls()
 	if len(controls.List) != 1 || controls.List[0].ID() != flows.Controls[0].ID() || len(controls.Controls) != 0 || len(flows.List) != 2 {
 		t.Errorf("%d flows with %d controls, want the one control without any; %d flows are left of 2", len(controls.List), len(controls.Controls), len(flows.List))

@@ -3,25 +3,34 @@ package evidence
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
-	"github.com/meshproof/meshproof/fixtures/record"
 	"github.com/meshproof/meshproof/framework/traffic"
 )
 
-// identity is the form of a probe's ID, as traffic.NewProbes makes it.
-var identity = regexp.MustCompile(`mp-[A-Za-z0-9]+-[0-9a-f]{12}-[0-9]+`)
+// identity is the form of a probe's ID, and of its number, as traffic.NewProbes makes them; identityPrefix is how an ID
+// begins, numberLength how many digits a number has.
+var identity = regexp.MustCompile(identityPrefix + `[A-Za-z0-9]+-[0-9a-f]{12}-[0-9]+|\b[0-9]{` + strconv.Itoa(numberLength) + `}\b`)
+
+const (
+	identityPrefix = "mp-"
+	numberLength   = 19
+)
 
 // join sorts lines and records to the probes that they are about.
 //
-// A request's line belongs to a probe when its path or its User-Agent carries the probe's identity, or its request ID is
-// the one that a line with the identity has. A connection's line, which has neither, belongs to the probe whose
+// A request's line belongs to a probe when its path or its User-Agent carries the probe's identity, or its number, where the
+// request was made with one, or its request ID is the one that a line with the identity has. A connection's line, which has neither, belongs to the probe whose
 // connection it is: by the address that the client, the application, or the hop before, connected from, and by time.
-func join(results []traffic.Result, seen gathered) []Flow {
+func join(results []traffic.Result, seen gathered) joined {
 	j := joining{flows: make([]Flow, len(results)), byID: map[string]int{}, byRequest: map[string]int{}}
 	for index, result := range results {
 		j.flows[index] = Flow{Result: result}
 		j.byID[result.Probe.ID] = index
+		if result.Probe.Numbered() {
+			j.byID[strconv.FormatUint(result.Probe.Number, 10)] = index
+		}
 	}
 	connections := j.requests(seen.lines)
 	for _, r := range seen.records {
@@ -42,11 +51,17 @@ func join(results []traffic.Result, seen gathered) []Flow {
 			j.flows[index].Connections = append(j.flows[index].Connections, c)
 		}
 	}
-	j.connections(connections, seen.accepted)
+	others := j.connections(connections, seen.accepted)
 	for index := range j.flows {
 		slices.SortStableFunc(j.flows[index].Lines, func(a, b Line) int { return a.Start.Compare(b.Start) })
 	}
-	return j.flows
+	return joined{j.flows, others}
+}
+
+// joined are the flows of all probes, in their order, and the lines of connections that belong to none of them.
+type joined struct {
+	flows  []Flow
+	others []Line
 }
 
 type joining struct {
@@ -67,8 +82,8 @@ func (j *joining) owner(texts ...string) (index int, found bool) {
 }
 
 // requests joins the lines of requests, and returns those of connections.
-func (j *joining) requests(lines []Line) (connections []Line) {
-	var later []Line
+func (j *joining) requests(lines []*Line) (connections []*Line) {
+	var later []*Line
 	for _, line := range lines {
 		index, found := j.owner(line.Path, line.UserAgent)
 		switch {
@@ -80,7 +95,7 @@ func (j *joining) requests(lines []Line) (connections []Line) {
 			continue
 		}
 		flow := &j.flows[index]
-		flow.Lines = append(flow.Lines, line)
+		flow.Lines = append(flow.Lines, *line)
 		if id := line.RequestID; id != "" {
 			j.byRequest[id] = index
 			if flow.RequestID == "" {
@@ -90,62 +105,13 @@ func (j *joining) requests(lines []Line) (connections []Line) {
 	}
 	for _, line := range later {
 		if index, found := j.byRequest[line.RequestID]; found {
-			j.flows[index].Lines = append(j.flows[index].Lines, line)
+			j.flows[index].Lines = append(j.flows[index].Lines, *line)
 		}
 	}
 	return connections
 }
 
-// clockSkew is how far the clocks of two nodes may be apart.
-const clockSkew = 2 * time.Second
-
-// connections joins the lines of connections, hop by hop: where one proxy connected from is where the next was
-// connected to from.
-func (j *joining) connections(lines []Line, accepted []Accepted) {
-	from := map[string]int{}
-	for index, flow := range j.flows {
-		if flow.Result.LocalAddress != "" {
-			from[flow.Result.LocalAddress] = index
-		}
-		for _, c := range flow.Connections {
-			// What watches the server is no probe.
-			if c.Purpose == record.Query && c.Local != "" {
-				from[c.Local] = index
-			}
-		}
-	}
-	j.chain(from, lines)
-	for _, a := range accepted {
-		if index, found := from[a.Peer]; found && j.during(index, a.Time) {
-			j.flows[index].Accepted = append(j.flows[index].Accepted, a)
-		}
-	}
-}
-
-// chain follows the connections from proxy to proxy, and adds to from where each of them was made from.
-func (j *joining) chain(from map[string]int, lines []Line) {
-	for len(lines) > 0 {
-		var left []Line
-		for _, line := range lines {
-			index, found := from[line.DownstreamRemote]
-			if !found || !j.during(index, line.Start) {
-				left = append(left, line)
-				continue
-			}
-			j.flows[index].Lines = append(j.flows[index].Lines, line)
-			if line.UpstreamLocal != "" {
-				from[line.UpstreamLocal] = index
-			}
-		}
-		if len(left) == len(lines) {
-			return
-		}
-		lines = left
-	}
-}
-
-// during tells whether a connection began while the probe was under way: an address is used again later.
-func (j *joining) during(index int, start time.Time) bool {
-	result := j.flows[index].Result
-	return !start.Before(result.StartedAt.Add(-clockSkew)) && !start.After(result.StartedAt.Add(result.Duration+clockSkew))
+// Spans tells whether something began while the probe was under way, by the probe's own clock.
+func (f Flow) Spans(start time.Time) bool {
+	return !start.Before(f.Result.StartedAt) && !start.After(f.Result.StartedAt.Add(f.Result.Duration))
 }

@@ -65,7 +65,8 @@ func TestJoinConnections(t *testing.T) {
 		"are nothing when the hop before did not go on":     {[]connected{{hop: "sidecar", from: first, second: 10.1}, {hop: "gateway", second: 10.2}}, map[int]string{1: "sidecar"}},
 		"that began before the probe are nothing":           {[]connected{{hop: "gateway", from: first, second: 7.9}}, map[int]string{}},
 		"that began after the probe are nothing":            {[]connected{{hop: "gateway", from: first, second: 13.1}}, map[int]string{}},
-		"may be off by as much as clocks are":               {[]connected{{hop: "early", from: first, second: 8.1}, {hop: "late", from: first, second: 12.9}}, map[int]string{1: "early, late"}},
+		"may be off by as much as clocks are":               {[]connected{{hop: "early", from: first, second: 8.1}, {hop: "late", from: second, second: 22.9}}, map[int]string{1: "early", 2: "late"}},
+		"are nothing beside one of the same time":           {[]connected{{hop: "gateway", from: first, second: 9.5}, {hop: "gateway", from: first, second: 10.2}}, map[int]string{1: "gateway"}},
 		"at the time of another probe with another address": {[]connected{{hop: "gateway", from: first, second: 20.2}}, map[int]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,10 +74,26 @@ func TestJoinConnections(t *testing.T) {
 			for _, c := range test.lines {
 				lines = append(lines, c.line(t))
 			}
-			if diff := cmp.Diff(test.want, hopsOf(join(overConnections(), gathered{lines: lines}))); diff != "" {
+			if diff := cmp.Diff(test.want, hopsOf(join(overConnections(), gathered{lines: refer(lines)}).flows)); diff != "" {
 				t.Errorf("joined hops by probe (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A sidecar and its application connect from one address, and the kernel gives both the same port when they go elsewhere.
+func TestJoinConnectionsOfAPortThatASidecarAndItsApplicationShare(t *testing.T) {
+	query := connected{hop: "sidecar", from: "10.0.0.9:50001", on: "10.0.0.9:41000", second: 10.1}.line(t)
+	watching := connected{hop: "sidecar", from: "10.0.0.9:41000", on: "10.0.0.9:41001", second: 10.2}.line(t)
+	next := connected{hop: "gateway", from: "10.0.0.9:41000", second: 10.2}.line(t)
+	query.Pod, watching.Pod, next.Pod = "application", "application", "gateway"
+	query.Address, watching.Address, next.Address = "10.0.0.9", "10.0.0.9", "10.0.0.5"
+	joined := join(overConnections(), gathered{lines: refer([]Line{query, watching, next})})
+	if diff := cmp.Diff(map[int]string{1: "sidecar, gateway"}, hopsOf(joined.flows)); diff != "" {
+		t.Errorf("joined hops by probe (-want +got):\n%s", diff)
+	}
+	if len(joined.others) != 1 {
+		t.Errorf("%d lines are of no probe, want the one of the other connection", len(joined.others))
 	}
 }
 
@@ -92,7 +109,7 @@ func TestJoinConnectionsInAnyOrderOfReading(t *testing.T) {
 		for _, index := range order {
 			lines = append(lines, chain[index])
 		}
-		if diff := cmp.Diff(map[int]string{1: "sidecar, gateway, server"}, hopsOf(join(overConnections(), gathered{lines: lines}))); diff != "" {
+		if diff := cmp.Diff(map[int]string{1: "sidecar, gateway, server"}, hopsOf(join(overConnections(), gathered{lines: refer(lines)}).flows)); diff != "" {
 			t.Errorf("in the order %v: joined hops by probe (-want +got):\n%s", order, diff)
 		}
 	}
@@ -103,7 +120,7 @@ func TestJoinNeverTakesARequestByItsAddress(t *testing.T) {
 	results := overConnections()
 	results[0].LocalAddress = "10.0.0.9:50000" // as in every logged request
 	results[0].StartedAt = time.Date(2026, 11, 22, 16, 4, 0, 0, time.UTC)
-	if diff := cmp.Diff(map[int]string{}, hopsOf(join(results, gathered{lines: parse(t, logged{hop: "gateway", path: "/productpage"})}))); diff != "" {
+	if diff := cmp.Diff(map[int]string{}, hopsOf(join(results, gathered{lines: refer(parse(t, logged{hop: "gateway", path: "/productpage"}))}).flows)); diff != "" {
 		t.Errorf("joined hops by probe (-want +got):\n%s", diff)
 	}
 }
@@ -125,7 +142,7 @@ func TestJoinTellsRequestsFromConnectionsWithoutTheMethod(t *testing.T) {
 		}
 		lines = append(lines, Line{Line: line, Hop: entry.hop})
 	}
-	if diff := cmp.Diff(map[int]string{2: "gateway, details"}, hopsOf(join(results, gathered{lines: lines}))); diff != "" {
+	if diff := cmp.Diff(map[int]string{2: "gateway, details"}, hopsOf(join(results, gathered{lines: refer(lines)}).flows)); diff != "" {
 		t.Errorf("joined hops by probe (-want +got):\n%s", diff)
 	}
 }
@@ -140,18 +157,18 @@ func TestJoinConnectionsOfAnApplication(t *testing.T) {
 		return Accepted{Hop: "database", Peer: peer, Time: time.Date(2026, 11, 22, 16, 4, second, 0, time.UTC)}
 	}
 	seen := gathered{
-		lines: append(parse(t, logged{hop: "gateway", path: "/p?meshproof=" + results[0].Probe.ID, id: "r1", second: 10}),
+		lines: refer(append(parse(t, logged{hop: "gateway", path: "/p?meshproof=" + results[0].Probe.ID, id: "r1", second: 10}),
 			connected{hop: "egress", from: "10.0.0.6:42000", on: "10.0.0.5:43000", second: 10.4}.line(t),
 			connected{hop: "sidecar", from: "10.0.0.6:41000", on: "10.0.0.6:42000", second: 10.3}.line(t),
 			connected{hop: "sidecar", from: "10.0.0.6:41001", second: 10.3}.line(t),
-		),
+		)),
 		connections: []Connection{
 			made("", "r1", record.Query, "10.0.0.6:41000"), made("", "r1", record.Monitor, "10.0.0.6:41001"), made("", "other", record.Query, "10.0.0.6:41002"),
 			made("meshproof/"+results[1].Probe.ID, "", record.Query, ""),
 		},
 		accepted: []Accepted{accepted("10.0.0.5:43000", 10), accepted("10.0.0.5:43000", 30), accepted("10.0.0.6:41001", 10), accepted("", 10)},
 	}
-	flows := join(results, seen)
+	flows := join(results, seen).flows
 	if diff := cmp.Diff(map[int]string{1: "gateway, sidecar, egress"}, hopsOf(flows)); diff != "" {
 		t.Errorf("joined hops by probe (-want +got):\n%s", diff)
 	}

@@ -130,9 +130,12 @@ func gapOf(proxy string, sinks []accesslog.Sink, remedy string) *Gap {
 // parse reads a line. One that can be read in more than one way proves nothing.
 //
 // A connection keeps the filter chain that took it, and its log, also when the chain has been replaced in the
-// configuration: what none of the configured formats reads may be in Istio's default format.
-func (l accessLogs) parse(text string) (accesslog.Line, bool) {
+// configuration: what none of the configured formats reads may be in one of the formats before, or in Istio's default.
+func (l accessLogs) parse(text string, before []*accesslog.Format) (accesslog.Line, bool) {
 	line, ok := accesslog.ParseAny(text, l.formats...)
+	if !ok && len(l.formats) > 0 {
+		line, ok = accesslog.ParseAny(text, before...)
+	}
 	if !ok && len(l.formats) > 0 {
 		line, ok = istioDefault().Parse(text)
 	}
@@ -151,7 +154,7 @@ var istioDefault = sync.OnceValue(func() *accesslog.Format {
 // request ID, it is a connection, and its client is its own.
 type request struct{ id, upstreamLocal, downstreamLocal, downstreamRemote string }
 
-func requestOf(line Line) request {
+func requestOf(line *Line) request {
 	r := request{id: line.RequestID, upstreamLocal: line.UpstreamLocal, downstreamLocal: line.DownstreamLocal}
 	if r.id == "" {
 		r.downstreamRemote = line.DownstreamRemote
@@ -162,12 +165,12 @@ func requestOf(line Line) request {
 // once counts requests where a proxy has several logs: of the lines that its logs wrote of the same request it leaves one.
 // Of lines in several formats those of the format that saw the most are left; of lines with the same text, one for as many
 // logs as write such a line. What the proxy did twice so stays twice.
-func (l accessLogs) once(lines []Line) []Line {
+func (l accessLogs) once(lines []*Line) []*Line {
 	if !l.several {
 		return lines
 	}
 	var order []request
-	left := map[request]map[string][]Line{}
+	left := map[request]map[string][]*Line{}
 	written := map[request]map[string]int{}
 	for _, line := range lines {
 		if !slices.Contains(l.used, line.Format()) {
@@ -176,14 +179,14 @@ func (l accessLogs) once(lines []Line) []Line {
 		r, format := requestOf(line), line.Format().String()
 		if left[r] == nil {
 			order = append(order, r)
-			left[r], written[r] = map[string][]Line{}, map[string]int{}
+			left[r], written[r] = map[string][]*Line{}, map[string]int{}
 		}
 		if written[r][line.Raw]%l.copies[format] == 0 {
 			left[r][format] = append(left[r][format], line)
 		}
 		written[r][line.Raw]++
 	}
-	var chosen []Line
+	var chosen []*Line
 	for _, r := range order {
 		chosen = append(chosen, l.most(left[r])...)
 	}
@@ -191,8 +194,8 @@ func (l accessLogs) once(lines []Line) []Line {
 }
 
 // most are the lines of the format that has the most of them.
-func (l accessLogs) most(lines map[string][]Line) []Line {
-	var chosen []Line
+func (l accessLogs) most(lines map[string][]*Line) []*Line {
+	var chosen []*Line
 	for _, format := range l.used {
 		if one := lines[format.String()]; len(one) > len(chosen) {
 			chosen = one

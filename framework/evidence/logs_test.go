@@ -2,6 +2,8 @@ package evidence
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -165,14 +167,14 @@ func TestOnceCountsRequestsNotLines(t *testing.T) {
 			logs := logsOf(t, test.formats...)
 			var lines []Line
 			for _, text := range test.lines {
-				line, ok := logs.parse(text)
+				line, ok := logs.parse(text, nil)
 				if !ok {
 					t.Fatalf("%q is in none of the formats", text)
 				}
 				lines = append(lines, Line{Line: line, Pod: "page-1", Raw: text})
 			}
 			var got []string
-			for _, line := range logs.once(lines) {
+			for _, line := range logs.once(refer(lines)) {
 				got = append(got, line.RequestID)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
@@ -185,7 +187,42 @@ func TestOnceCountsRequestsNotLines(t *testing.T) {
 // TestALineOfTwoReadingsIsNotRead: what one log wrote must not be taken for what another one would have written.
 func TestALineOfTwoReadingsIsNotRead(t *testing.T) {
 	logs := logsOf(t, "%PROTOCOL% %RESPONSE_CODE%\n", "%RESPONSE_FLAGS% %RESPONSE_CODE%\n")
-	if line, ok := logs.parse("- 200"); ok {
+	if line, ok := logs.parse("- 200", nil); ok {
 		t.Errorf("read as %+v", line)
+	}
+}
+
+// TestALineInAFormatOfBefore: while a mutant replaces the log's format, connections of before are logged as before.
+func TestALineInAFormatOfBefore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "formats.json")
+	judged := func(format *accesslog.Format) *Observer {
+		s := &source{}
+		s.logs, _ = takeLogs("apps/page-1", []accesslog.Sink{stdout(format)})
+		o := &Observer{sources: []*source{s}}
+		if err := o.Remember(file); err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	object, err := accesslog.CompileJSON([]byte(`{"id": "%REQ(X-REQUEST-ID)%", "code": "%RESPONSE_CODE%"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line = `{"id":"abc","code":200}`
+	text := compile(t, "%REQ(X-REQUEST-ID)% | %RESPONSE_CODE%\n")
+	first := judged(text)
+	if parsed, ok := first.sources[0].logs.parse(line, first.before); ok {
+		t.Errorf("what was never configured is read as %+v", parsed)
+	}
+	judged(object)
+	later := judged(text)
+	if parsed, ok := later.sources[0].logs.parse(line, later.before); !ok || parsed.RequestID != "abc" {
+		t.Errorf("a line in the format of before is read as %+v, %t", parsed, ok)
+	}
+	if err := os.WriteFile(file, []byte("no list"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := later.Remember(file); err == nil {
+		t.Error("a file that holds no formats is taken")
 	}
 }

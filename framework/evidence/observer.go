@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,11 +10,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/meshproof/meshproof/fixtures/record"
 	"github.com/meshproof/meshproof/framework/evidence/accesslog"
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/traffic"
+	"github.com/meshproof/meshproof/framework/wait"
 )
 
 // proxyContainer is the name of the proxy's container in every pod that has one, native sidecars included.
@@ -23,10 +22,21 @@ const proxyContainer = "istio-proxy"
 
 // Observer follows the logs of every pod of some hops, in memory, and knows their proxies.
 type Observer struct {
-	client  *kube.Client
+	client *kube.Client
+	// life ends with the observing; hops are those that have pods.
+	life    context.Context
+	hops    []Hop
 	sources []*source
+	// retired are pods that others have replaced.
+	retired []*source
 	// gaps and refusalGaps are what Flows has of these names.
 	gaps, refusalGaps map[string]Gap
+	// before are formats that the proxies have written in before: see Remember.
+	before []*accesslog.Format
+	// silence is how long an API server that does not answer is waited for, renewal how long changed pods are.
+	silence, renewal time.Duration
+	// patience scales how long records are waited for.
+	patience wait.Scale
 }
 
 // source is one pod of a hop.
@@ -43,14 +53,15 @@ type source struct {
 
 // Observe starts following the pods of the hops as they are now, until ctx ends. A hop without a pod is an error.
 func Observe(ctx context.Context, client *kube.Client, hops []Hop, since time.Time) (*Observer, error) {
-	o := &Observer{client: client, gaps: map[string]Gap{}, refusalGaps: map[string]Gap{}}
+	o := &Observer{client: client, life: ctx, gaps: map[string]Gap{}, refusalGaps: map[string]Gap{}, silence: SilenceTimeout, renewal: RenewTimeout}
 	var group errgroup.Group
 	group.SetLimit(8)
 	for _, hop := range hops {
 		if hop.Absent {
-			o.gaps[hop.Name] = Gap{Why: "the manifests give " + hop.Name + " no pod", Remedy: "give its Deployment a replica", Silent: true}
+			o.gaps[hop.Name] = podless(hop)
 			continue
 		}
+		o.hops = append(o.hops, hop)
 		pods, err := client.Typed.CoreV1().Pods(hop.Namespace).List(ctx, metav1.ListOptions{LabelSelector: hop.Selector})
 		if err != nil {
 			return nil, fmt.Errorf("find the pods of %s: %w", hop.Name, err)
@@ -66,6 +77,11 @@ func Observe(ctx context.Context, client *kube.Client, hops []Hop, since time.Ti
 		}
 	}
 	return o, group.Wait()
+}
+
+// podless is the gap of a hop that has no pod, as the manifests want it.
+func podless(hop Hop) Gap {
+	return Gap{Why: "the manifests give " + hop.Name + " no pod", Remedy: "give its Deployment a replica", Silent: true}
 }
 
 // open starts following the pod, until life ends.
@@ -87,45 +103,59 @@ func (s *source) open(life context.Context, client *kube.Client, since time.Time
 // applied. A proxy that writes no readable access log is a gap, which the claims that need it will name.
 func (o *Observer) ReadFormats(ctx context.Context) error {
 	for _, s := range o.sources {
-		if s.proxy == nil {
-			continue
-		}
-		_, dump, err := s.proxy.Listeners(ctx)
-		if err != nil {
+		if err := o.readFormat(ctx, s); err != nil {
 			return err
-		}
-		sinks, err := accesslog.Discover(dump)
-		if err != nil {
-			return fmt.Errorf("read the access-log format of proxy %s: %w", s.proxy, err)
-		}
-		info, err := s.proxy.ServerInfo(ctx)
-		if err != nil {
-			return err
-		}
-		s.flush = info.FileFlushInterval
-		var gap *Gap
-		if s.logs, gap = takeLogs(s.proxy.String(), sinks); gap != nil {
-			o.gaps[s.hop.Name] = *gap
-		}
-		if !logsRefusals(sinks) {
-			o.refusalGaps[s.hop.Name] = Gap{
-				Why:    fmt.Sprintf("proxy %s writes no line for a connection that no filter chain takes", s.proxy),
-				Remedy: "set disableEnvoyListenerLog of the mesh's configuration to false, and have the access log go to /dev/stdout",
-			}
 		}
 	}
 	return nil
 }
 
+func (o *Observer) readFormat(ctx context.Context, s *source) error {
+	if s.proxy == nil {
+		return nil
+	}
+	_, dump, err := s.proxy.Listeners(ctx)
+	if err != nil {
+		return err
+	}
+	sinks, err := accesslog.Discover(dump)
+	if err != nil {
+		return fmt.Errorf("read the access-log format of proxy %s: %w", s.proxy, err)
+	}
+	info, err := s.proxy.ServerInfo(ctx)
+	if err != nil {
+		return err
+	}
+	s.flush = info.FileFlushInterval
+	var gap *Gap
+	if s.logs, gap = takeLogs(s.proxy.String(), sinks); gap != nil {
+		o.gaps[s.hop.Name] = *gap
+	}
+	if !logsRefusals(sinks) {
+		o.refusalGaps[s.hop.Name] = Gap{
+			Why:    fmt.Sprintf("proxy %s writes no line for a connection that no filter chain takes", s.proxy),
+			Remedy: "set disableEnvoyListenerLog of the mesh's configuration to false, and have the access log go to /dev/stdout",
+		}
+	}
+	return nil
+}
+
+// ScaleWaits makes all that the observer waits for so many times as long.
+func (o *Observer) ScaleWaits(scale wait.Scale) {
+	o.silence, o.renewal, o.patience = scale.Of(SilenceTimeout), scale.Of(RenewTimeout), scale
+}
+
+// RecordTimeout is how long a record may need for its way through the API server.
+const RecordTimeout = 2 * time.Second
+
 // Patience is how long a record of a probe already sent is waited for: a proxy writes its log as often as it says, and the
 // line may miss one turn and needs its way through the API server.
 func (o *Observer) Patience() time.Duration {
-	const way = 2 * time.Second
 	slowest := time.Duration(0)
 	for _, s := range o.sources {
 		slowest = max(slowest, s.flush)
 	}
-	return 2*slowest + way
+	return o.patience.Of(2*slowest + RecordTimeout)
 }
 
 // Proxies returns the proxies of all hops, or of the named ones.
@@ -151,12 +181,26 @@ func (o *Observer) Addresses(hop string) []string {
 }
 
 // Witness is a record that every probe must leave: at least one access-log line of a hop (of its inbound side, or of its
-// outbound side), or one record of its application.
+// outbound side), one record of its application, or one of its database.
 type Witness struct {
 	Hop     string
 	Inbound bool
-	// Record asks for the application's record instead of a line.
-	Record bool
+	// Record asks for the application's record instead of a line, Accepted for the database's of a connection.
+	Record, Accepted bool
+}
+
+// line tells whether the witness is an access log.
+func (w Witness) line() bool { return !w.Record && !w.Accepted }
+
+// missing tells whether a flow lacks the witness.
+func (w Witness) missing(flow Flow) bool {
+	switch {
+	case w.Record:
+		return len(flow.RecordsAt(w.Hop)) == 0
+	case w.Accepted:
+		return len(flow.AcceptedAt(w.Hop)) == 0
+	}
+	return len(flow.At(w.Hop, w.Inbound)) == 0
 }
 
 // Mark is a position in every log; only what comes after it is looked at.
@@ -166,14 +210,14 @@ type Mark map[*kube.Tail]int
 func (o *Observer) Mark() Mark {
 	mark := Mark{}
 	for _, tail := range o.tails() {
-		_, mark[tail], _ = tail.Lines(1 << 62)
+		mark[tail] = tail.End()
 	}
 	return mark
 }
 
 func (o *Observer) tails() []*kube.Tail {
 	var tails []*kube.Tail
-	for _, s := range o.sources {
+	for _, s := range slices.Concat(o.sources, o.retired) {
 		if s.access != nil {
 			tails = append(tails, s.access)
 		}
@@ -187,22 +231,51 @@ func (o *Observer) tails() []*kube.Tail {
 // Collect joins what the logs hold about the results since mark. It waits, up to timeout, until every answered probe has
 // left all witnesses: proxies write their logs late, after a second today and after ten in older versions. When the time
 // is up it returns what there is; the matchers say what is missing. What cannot come, because of a gap, is not waited for.
+// While the API server does not answer, the time stands still.
 func (o *Observer) Collect(ctx context.Context, results []traffic.Result, mark Mark, witnesses []Witness, timeout time.Duration) (Flows, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	gather := newGathering(o, mark)
+	gather := newGathering(o, mark, results)
 	for {
-		changed := gather.read()
-		flows := Flows{List: join(results, gather.requests()), Gaps: o.gapsNow(), RefusalGaps: o.refusalGaps}
-		if complete(flows.List, possible(witnesses, flows.Gaps)) {
-			return flows, nil
+		flows, whole, err := o.collect(ctx, gather, results, witnesses, timeout)
+		if err != nil || whole {
+			return flows, err
 		}
-		if !waitAny(ctx, changed) {
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return flows, nil
-			}
+		asked := time.Now()
+		gap := o.ask(ctx)
+		if err := ctx.Err(); err != nil {
 			return flows, context.Cause(ctx)
 		}
+		if gap != nil {
+			for _, hop := range o.hops {
+				flows.Gaps[hop.Name] = *gap
+			}
+			return flows, nil
+		}
+		if time.Since(asked) < slowAnswer {
+			// What the API server had kept back before has come by now.
+			flows, _, err := o.collect(ctx, gather, results, witnesses, 0)
+			return flows, err
+		}
+	}
+}
+
+// collect is one turn of Collect; whole is false when the time was up.
+func (o *Observer) collect(ctx context.Context, gather *gathering, results []traffic.Result, witnesses []Witness, timeout time.Duration) (flows Flows, whole bool, err error) {
+	waiting, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		started := time.Now()
+		changed := gather.read()
+		seen := gather.requests()
+		all := join(results, seen)
+		flows := Flows{List: all.flows, Others: all.others, Handshakes: seen.handshakes, Gaps: o.gapsNow(), RefusalGaps: o.refusalGaps}
+		if complete(flows.List, possible(witnesses, flows.Gaps)) {
+			return flows, true, nil
+		}
+		if !waitAny(waiting, changed) {
+			return flows, false, context.Cause(ctx)
+		}
+		// Joining is of everything again: under load it would come with each line.
+		pause(waiting, time.Since(started))
 	}
 }
 
@@ -222,79 +295,11 @@ func (o *Observer) gapsNow() map[string]Gap {
 	return gaps
 }
 
-// gathering reads each log once, from its mark on, however often it is asked.
-type gathering struct {
-	observer *Observer
-	next     Mark
-	// written are the lines of each proxy.
-	written map[*source][]Line
-	gathered
-}
-
-// gathered is what the logs hold.
-type gathered struct {
-	lines       []Line
-	records     []Record
-	connections []Connection
-	accepted    []Accepted
-}
-
-func newGathering(o *Observer, mark Mark) *gathering {
-	g := &gathering{observer: o, next: Mark{}, written: map[*source][]Line{}}
-	for tail, index := range mark {
-		g.next[tail] = index
-	}
-	return g
-}
-
-// read takes what is new and returns channels that close when there is more.
-func (g *gathering) read() []<-chan struct{} {
-	var more []<-chan struct{}
-	take := func(tail *kube.Tail, each func(string)) {
-		if tail == nil {
-			return
-		}
-		lines, next, changed := tail.Lines(g.next[tail])
-		g.next[tail] = next
-		more = append(more, changed)
-		for _, line := range lines {
-			each(line)
-		}
-	}
-	for _, s := range g.observer.sources {
-		take(s.access, func(text string) {
-			if parsed, ok := s.logs.parse(text); ok {
-				g.written[s] = append(g.written[s], Line{Line: parsed, Hop: s.hop.Name, Pod: s.pod.Name, Address: s.pod.Status.PodIP, Raw: text})
-			}
-		})
-		take(s.app, func(text string) {
-			if parsed, ok := record.Parse([]byte(text)); ok {
-				g.records = append(g.records, Record{Request: parsed, Hop: s.hop.Name, LogPod: s.pod.Name})
-			} else if parsed, ok := record.ParseConnection([]byte(text)); ok {
-				g.connections = append(g.connections, Connection{Connection: parsed, Hop: s.hop.Name, LogPod: s.pod.Name})
-			} else if parsed, ok := parseAccepted(text); ok {
-				parsed.Hop, parsed.LogPod = s.hop.Name, s.pod.Name
-				g.accepted = append(g.accepted, parsed)
-			}
-		})
-	}
-	return more
-}
-
-// requests returns what was read so far, with one line for each request or connection of each proxy.
-func (g *gathering) requests() gathered {
-	seen := g.gathered
-	for _, s := range g.observer.sources {
-		seen.lines = append(seen.lines, s.logs.once(g.written[s])...)
-	}
-	return seen
-}
-
 // possible leaves out the witnesses that a gap makes impossible.
 func possible(witnesses []Witness, gaps map[string]Gap) []Witness {
 	return slices.DeleteFunc(slices.Clone(witnesses), func(w Witness) bool {
 		gap, found := gaps[w.Hop]
-		return found && (gap.Silent || !w.Record)
+		return found && (gap.Silent || w.line())
 	})
 }
 
@@ -302,10 +307,7 @@ func possible(witnesses []Witness, gaps map[string]Gap) []Witness {
 func complete(flows []Flow, witnesses []Witness) bool {
 	for _, flow := range flows {
 		for _, witness := range witnesses {
-			if witness.Record && len(flow.RecordsAt(witness.Hop)) == 0 {
-				return false
-			}
-			if !witness.Record && len(flow.At(witness.Hop, witness.Inbound)) == 0 {
+			if witness.missing(flow) {
 				return false
 			}
 		}
@@ -332,5 +334,15 @@ func waitAny(ctx context.Context, channels []<-chan struct{}) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// pause returns after d, or when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/meshproof/meshproof/fixtures/record"
 	"github.com/meshproof/meshproof/framework/evidence/accesslog"
 	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/wait"
 )
 
 func TestComplete(t *testing.T) {
@@ -51,21 +54,45 @@ func TestComplete(t *testing.T) {
 // logs is an API server with pods whose logs a test writes.
 type logs struct {
 	pods []corev1.Pod
-	// written are what the logs of each container still have to say; a closed channel ends the log.
+	// written are what the logs of each container still have to say, or those of one pod's, as pod/container; a closed
+	// channel ends the log.
 	written map[string]chan string
+	// asked, when set, is called for a log that is not followed, before it is answered.
+	asked func(ctx context.Context)
+	mu    sync.Mutex
+}
+
+// set changes which pods there are.
+func (l *logs) set(pods ...corev1.Pod) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pods = pods
 }
 
 func (l *logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasSuffix(r.URL.Path, "/log") {
 		w.Header().Set("Content-Type", "application/json")
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		_ = json.NewEncoder(w).Encode(corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: l.pods})
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+	if r.URL.Query().Get("follow") == "" {
+		if l.asked != nil {
+			l.asked(r.Context())
+		}
+		return
+	}
 	w.(http.Flusher).Flush()
+	container := r.URL.Query().Get("container")
+	written := l.written[path.Base(path.Dir(r.URL.Path))+"/"+container]
+	if written == nil {
+		written = l.written[container]
+	}
 	for {
 		select {
-		case line, more := <-l.written[r.URL.Query().Get("container")]:
+		case line, more := <-written:
 			if !more {
 				return
 			}
@@ -84,7 +111,7 @@ func runningPod(name, address string) corev1.Pod {
 // observe follows a page whose proxy writes Istio's default format.
 func observe(t *testing.T, server *logs) *Observer {
 	t.Helper()
-	server.written = map[string]chan string{"istio-proxy": make(chan string), "page": make(chan string)}
+	server.written = map[string]chan string{"istio-proxy": make(chan string), "page": make(chan string), "page-2/page": make(chan string)}
 	api := httptest.NewServer(server)
 	t.Cleanup(api.Close)
 	client, err := kube.New(&rest.Config{Host: api.URL})
@@ -150,6 +177,37 @@ func TestCollectReturnsWhatThereIsWhenTheTimeIsUp(t *testing.T) {
 	}
 	if len(flows.List) != 2 || len(hopsOf(flows.List)) != 0 {
 		t.Errorf("%d flows with %v", len(flows.List), hopsOf(flows.List))
+	}
+}
+
+// TestCollectOutlastsAnAPIServerThatIsStopped: what it keeps back is not missing.
+func TestCollectOutlastsAnAPIServerThatIsStopped(t *testing.T) {
+	server := &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}}
+	o := observe(t, server)
+	results := sent(1)
+	server.asked = func(context.Context) {
+		<-time.After(slowAnswer + 100*time.Millisecond)
+		server.asked = nil
+		go func() {
+			server.written["istio-proxy"] <- logged{hop: "page", path: "/productpage?meshproof=" + results[0].Probe.ID, cluster: "inbound|9080||"}.text()
+		}()
+	}
+	flows, err := o.Collect(t.Context(), results, o.Mark(), []Witness{{Hop: "page", Inbound: true}}, 200*time.Millisecond)
+	if err != nil || len(flows.Gaps) > 0 {
+		t.Fatalf("error %v, gaps %v", err, flows.Gaps)
+	}
+	if diff := cmp.Diff(map[int]string{1: "page"}, hopsOf(flows.List)); diff != "" {
+		t.Errorf("joined (-want +got):\n%s", diff)
+	}
+}
+
+func TestCollectTellsOfAnAPIServerThatDoesNotAnswer(t *testing.T) {
+	server := &logs{pods: []corev1.Pod{runningPod("page-1", "10.0.0.5")}, asked: func(ctx context.Context) { <-ctx.Done() }}
+	o := observe(t, server)
+	o.silence = 100 * time.Millisecond
+	flows, err := o.Collect(t.Context(), sent(1), o.Mark(), []Witness{{Hop: "page", Inbound: true}}, time.Millisecond)
+	if gap := flows.Gaps["page"]; err != nil || !gap.Silent || !strings.Contains(gap.Why, "the API server, through which the logs come, has not answered for 100ms") {
+		t.Errorf("error %v, gaps %v", err, flows.Gaps)
 	}
 }
 
@@ -260,5 +318,15 @@ func TestPatienceIsOfTheSlowestProxy(t *testing.T) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestScaleWaits(t *testing.T) {
+	o := &Observer{sources: []*source{{flush: time.Second}, {flush: 10 * time.Second}}}
+	for scale, want := range map[wait.Scale]time.Duration{0: 22 * time.Second, 2: 44 * time.Second} {
+		o.ScaleWaits(scale)
+		if got := o.Patience(); got != want || o.silence != scale.Of(SilenceTimeout) || o.renewal != scale.Of(RenewTimeout) {
+			t.Errorf("scale %v: patience %s, want %s; silence %s, renewal %s", scale, got, want, o.silence, o.renewal)
+		}
 	}
 }

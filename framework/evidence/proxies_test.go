@@ -53,7 +53,7 @@ func TestReadCountersSumsTheProxiesOfAHop(t *testing.T) {
 		Counter{Hop: "page", Cluster: cluster, Name: "upstream_rq_retry"}
 	elsewhere := Counter{Hop: "gateway", Cluster: cluster, Name: "upstream_rq_total"}
 	quiet := "# TYPE envoy_server_uptime gauge\nenvoy_server_uptime 6\n"
-	got, err := beside(t, administration{path: statistics}, administration{path: quiet}, administration{path: statistics}).ReadCounters(t.Context(), []Counter{requests, active, unknown, elsewhere})
+	got, err := beside(t, administration{path: statistics, "/clusters": `{"cluster_statuses": []}`}, administration{path: quiet, "/clusters": `{"cluster_statuses": []}`}, administration{path: statistics, "/clusters": `{"cluster_statuses": []}`}).ReadCounters(t.Context(), []Counter{requests, active, unknown, elsewhere})
 	if err != nil {
 		t.Fatal(err)
 	}

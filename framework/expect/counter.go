@@ -96,6 +96,56 @@ func ConnectWithTLSOnly(hop, cluster string) types.GomegaMatcher {
 	}
 }
 
+// ConnectWithoutTLS is true when the hop's proxies made no TLS handshake with this cluster while at least one connection for
+// every probe was made: they carry what the application sends. The probes are measured with the counters of
+// OutboundConnections. End: the sending proxies' statistics.
+func ConnectWithoutTLS(hop, cluster string) types.GomegaMatcher {
+	all, _, handshakes := OutboundConnections(hop, cluster)
+	return &flowMatcher{
+		statement: fmt.Sprintf("%s connects to %s without a TLS handshake of its own", hop, cluster),
+		end:       hop + " statistics",
+		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
+		whole: func(flows evidence.Flows) verdict {
+			total, unknown := movementOf(flows, all)
+			if unknown != nil {
+				return *unknown
+			}
+			// A proxy that begins no TLS publishes no counter of handshakes.
+			added, measured := flows.Counters[handshakes]
+			switch {
+			case !measured:
+				_, unknown = movementOf(flows, handshakes)
+				return *unknown
+			case added.Delta() > 0:
+				return contradicts(string(pattern.TLSAdded), "%.0f of %.0f connections of %s to %s began with a TLS handshake of its own", added.Delta(), total.Delta(), hop, cluster)
+			case total.Delta() < float64(len(flows.List)):
+				return contradicts(string(pattern.CounterDisagrees), "%s of %s moved by %.0f over %d probes", all.Name, all.Scope(), total.Delta(), len(flows.List))
+			}
+			return verdict{outcome: evidence.True, detail: fmt.Sprintf("%.0f connections", total.Delta())}
+		},
+	}
+}
+
+// StayStill is true when this counter, with which the probes were measured as one of their Totals, did not move. A counter
+// that nothing can move says nothing: another matcher must show the same proxies at work. End: the proxy's statistics.
+func StayStill(counter evidence.Counter) types.GomegaMatcher {
+	return &flowMatcher{
+		statement: fmt.Sprintf("%s of %s at %s does not move", counter.Name, counter.Scope(), counter.Hop),
+		end:       counter.Hop + " statistics",
+		judge:     func(evidence.Flows, evidence.Flow) verdict { return holds() },
+		whole: func(flows evidence.Flows) verdict {
+			movement, unknown := movementOf(flows, counter)
+			if unknown != nil {
+				return *unknown
+			}
+			if movement.Delta() != 0 {
+				return contradicts(string(pattern.Bypassed), "%s of %s at %s moved by %.0f over %d probes", counter.Name, counter.Scope(), counter.Hop, movement.Delta(), len(flows.List))
+			}
+			return verdict{outcome: evidence.True, detail: counter.Name + " +0"}
+		},
+	}
+}
+
 // movementOf is what a counter did, or why that is not known.
 func movementOf(flows evidence.Flows, counter evidence.Counter) (evidence.CounterMovement, *verdict) {
 	movement, measured := flows.Counters[counter]

@@ -89,8 +89,9 @@ func (m *flowMatcher) Match(actual any) (bool, error) {
 func (m *flowMatcher) decide(flows evidence.Flows) evidence.Judgement {
 	judgement := evidence.Judgement{Statement: m.statement, End: m.end, Outcome: evidence.True, Probes: len(flows.List)}
 	if m.controls {
-		if failed, found := failedControl(flows); found {
-			judgement.Outcome, judgement.Cause, judgement.Detail, judgement.Remedy = failed.outcome, failed.cause, failed.detail, failed.remedy
+		if failed, v := failedControls(flows); v.outcome != evidence.True {
+			judgement.Outcome, judgement.Cause, judgement.Detail, judgement.Remedy = v.outcome, v.cause, v.detail, v.remedy
+			judgement.Contrary = failed // what each hop has of them shows why
 			return judgement
 		}
 	}

@@ -20,7 +20,7 @@ func PassThrough(hop, cluster string) types.GomegaMatcher {
 			lines := flow.At(hop, false)
 			switch {
 			case len(lines) == 0:
-				return lacks(flows, hop, "has no line in the access log of %s", hop)
+				return translated(flows, flow, hop, lacks(flows, hop, "has no line in the access log of %s", hop))
 			case len(lines) > 1:
 				return contradicts(string(pattern.Repeated), "has %d lines in the access log of %s", len(lines), hop)
 			case lines[0].UpstreamCluster != cluster:

@@ -3,6 +3,7 @@ package expect
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/onsi/gomega/types"
@@ -17,11 +18,39 @@ type refusal struct {
 	// client says how the client sees it, in words.
 	client string
 	seen   func(traffic.Result) bool
-	// flag and details are what the refusing proxy logs; details is compared where the log's format has it.
+	// flag and details are what the refusing proxy logs; details is compared where the log's format has it. Without a flag no
+	// proxy refuses for this cause.
 	flag, details string
-	// connection says that a connection was refused, before there was any request on it.
-	connection bool
+	// cluster is where the proxy sends what it refuses.
+	cluster string
+	// failures are parts of the reason why its own handshake with a server failed, of which one must be there; others are parts
+	// of the reasons of other causes.
+	failures, others []string
+	// connection says that a connection was refused, before there was any request on it; tried, that the proxy had already
+	// chosen a server. requests says that the proxy refuses requests too, which it had taken before it found that it cannot send
+	// them on.
+	connection, tried, requests bool
 }
+
+// names tells whether the reason why a proxy's handshake with a server failed is of this cause. Proxies write it with its
+// spaces, or with "_" in their place.
+func (r refusal) names(reason string) bool {
+	reason = strings.ReplaceAll(reason, " ", "_")
+	said := func(part string) bool { return strings.Contains(reason, part) }
+	return (len(r.failures) == 0 || slices.ContainsFunc(r.failures, said)) && !slices.ContainsFunc(r.others, said)
+}
+
+// closed is how a client sees that a proxy refuses a connection that it had to accept first.
+const closed = "the connection closed without an answer"
+
+// misnamed is what proxies say, the older and the newer ones, of a certificate for another name; verification what they say of
+// every certificate that they refuse.
+var misnamed = []string{"verify_SAN_list", "SAN_matcher"}
+
+const verification = "CERTIFICATE_VERIFY_FAILED"
+
+// expired is what they say of one that is no longer valid.
+const expired = "certificate_has_expired"
 
 // refusals are those that matchers can tell apart.
 var refusals = map[pattern.Cause]refusal{
@@ -29,9 +58,50 @@ var refusals = map[pattern.Cause]refusal{
 		client: "status 404 without a body", flag: "NR", details: "route_not_found",
 		seen: func(r traffic.Result) bool { return r.Status == http.StatusNotFound && r.Body == "" && r.Err == "" },
 	},
-	pattern.NoFilterChain: {
-		client: "the connection closed without an answer", flag: "NR", details: "filter_chain_not_found", connection: true,
-		seen: func(r traffic.Result) bool { return r.Status == 0 && cutOff(r.Err) },
+	pattern.NoFilterChain: {client: closed, seen: cutOff, flag: "NR", details: "filter_chain_not_found", connection: true},
+	pattern.BlackHole:     {client: closed, seen: cutOff, flag: "UH", cluster: "BlackHoleCluster", connection: true},
+	pattern.NoHealthyUpstream: {
+		client: closed + ", or status 503 that says so", flag: "UH", connection: true, requests: true,
+		seen: func(r traffic.Result) bool {
+			return cutOff(r) || r.Err == "" && r.Status == http.StatusServiceUnavailable && r.Body == "no healthy upstream"
+		},
+	},
+	pattern.ExpiredCertificate: {
+		client: "the server's certificate is no longer valid", flag: "UF", failures: []string{expired}, connection: true, tried: true, requests: true,
+		seen: func(r traffic.Result) bool { return strings.Contains(r.Err, "certificate has expired") },
+	},
+	// In TLS 1.3 the client has ended its handshake before the server refuses it: what it writes next may meet the closed
+	// connection before it reads why, and only the server's counter tells the cause.
+	pattern.NoClientCertificate: {
+		client: "the server demands a certificate that the client has not, or closes the connection", connection: true,
+		seen: func(r traffic.Result) bool { return strings.Contains(r.Err, "tls: certificate required") || cutOff(r) },
+	},
+	pattern.UnknownAuthority: {
+		client: "the server's certificate is not of a trusted authority", flag: "UF", connection: true, tried: true, requests: true,
+		failures: []string{verification}, others: append([]string{expired}, misnamed...),
+		seen: func(r traffic.Result) bool { return strings.Contains(r.Err, "certificate signed by unknown authority") },
+	},
+	pattern.WrongCertificateName: {
+		client: "the server's certificate is for another name", flag: "UF", failures: misnamed, connection: true, tried: true, requests: true,
+		seen: func(r traffic.Result) bool {
+			return strings.Contains(r.Err, "certificate is valid for ") || strings.Contains(r.Err, "certificate is not valid for any names")
+		},
+	},
+	pattern.NotLoggedIn: {
+		client: "the database does not know the user by this password",
+		seen:   func(r traffic.Result) bool { return strings.Contains(r.Err, "AuthenticationFailed") },
+	},
+	pattern.Unreachable: {
+		client: "nothing takes the connection", flag: "UF", others: []string{"TLS_error"}, connection: true, tried: true, requests: true,
+		seen: func(r traffic.Result) bool {
+			return strings.Contains(r.Err, "connection refused") || strings.Contains(r.Err, "no whole answer within") || strings.Contains(r.Err, "no route to host")
+		},
+	},
+	pattern.Ejected: {
+		client: "status 503 of a proxy on the way", flag: "UH", details: "no_healthy_upstream",
+		seen: func(r traffic.Result) bool {
+			return r.Status == http.StatusServiceUnavailable && r.Err == "" && strings.Contains(r.Body, "no healthy upstream")
+		},
 	},
 	pattern.NotPublished: {
 		client: "status 503 of the router itself", seen: func(r traffic.Result) bool {
@@ -40,9 +110,22 @@ var refusals = map[pattern.Cause]refusal{
 	},
 }
 
-// cutOff tells whether the error is of a connection that the other side ended: by a FIN, or by a reset.
-func cutOff(text string) bool {
-	return strings.HasSuffix(text, "EOF") || strings.Contains(text, "connection reset by peer")
+// cutOff tells whether the result is of a connection that the other side ended: by a FIN, or by a reset.
+func cutOff(result traffic.Result) bool {
+	text := strings.TrimRight(result.Err, ")] }")
+	return result.Status == 0 && (strings.HasSuffix(text, "EOF") || strings.Contains(text, "connection reset by peer") || strings.Contains(text, "broken pipe"))
+}
+
+// explains tells whether a line is of a refusal for this cause.
+func (r refusal) explains(line evidence.Line) bool {
+	hasDetails := line.Format() != nil && line.Format().Has("RESPONSE_CODE_DETAILS")
+	switch {
+	case !line.HasFlag(r.flag), r.details != "" && hasDetails && line.Details != r.details:
+		return false
+	case r.cluster != "" && line.UpstreamCluster != r.cluster, r.cluster == "" && line.UpstreamCluster == refusals[pattern.BlackHole].cluster:
+		return false
+	}
+	return r.names(line.UpstreamFailure)
 }
 
 // how returns the signs of a cause; asking for one that no matcher knows is a mistake of the author.
@@ -67,6 +150,8 @@ func BeRefused(cause pattern.Cause) types.GomegaMatcher {
 			switch {
 			case signs.seen(result):
 				return holds()
+			case result.Served():
+				return contradicts(string(pattern.NotRefused), "was answered with %s: %s", result.Outcome(), beginning(result.Body))
 			case result.Status == 0:
 				return contradicts(string(pattern.OtherRefusal), "got no answer, but for another reason: %s", result.Err)
 			case result.Status < http.StatusBadRequest:
@@ -91,27 +176,52 @@ func BeRefusedBy(hop string, cause pattern.Cause) types.GomegaMatcher {
 		logs:      []string{hop},
 		controls:  true,
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
-			lines := append(flow.At(hop, false), flow.At(hop, true)...)
+			lines := flow.At(hop, false)
+			asked := len(lines) > 0
+			for _, line := range flow.At(hop, true) {
+				if !asked || line.UpstreamHost == "" { // else its application took the request, and asked for what was refused
+					lines = append(lines, line)
+				}
+			}
+			taken := signs.requests && slices.ContainsFunc(lines, ofRequest)
+			if signs.connection && !taken {
+				lines = connectionsAt(flow, hop)
+			}
 			if len(lines) == 0 {
 				v := lacks(flows, hop, "has no line in the access log of %s", hop)
 				if gap, found := flows.RefusalGaps[hop]; found && signs.connection && v.remedy == "" {
 					v.detail, v.remedy = v.detail+": "+gap.Why, gap.Remedy
 				}
-				return v
+				return translated(flows, flow, hop, v)
 			}
 			line := lines[0]
-			has := line.Format() != nil && line.Format().Has("RESPONSE_CODE_DETAILS")
 			switch {
 			case len(lines) > 1:
 				return contradicts(string(pattern.Repeated), "has %d lines in the access log of %s", len(lines), hop)
-			case line.UpstreamHost != "" || line.UpstreamCluster != "" && !line.HasFlag(signs.flag):
+			case line.UpstreamHost != "" && !signs.tried || line.UpstreamCluster != "" && !line.HasFlag(signs.flag):
 				return contradicts(string(pattern.NotRefused), "was sent on by %s to %s", hop, orNone(line.UpstreamCluster))
-			case !line.HasFlag(signs.flag) || has && line.Details != signs.details:
-				return contradicts(string(pattern.OtherRefusal), "was refused by %s with the flags %q (%s)", hop, strings.Join(line.Flags, ","), line.Details)
+			case !signs.explains(line):
+				return contradicts(string(pattern.OtherRefusal), "was refused by %s with the flags %q (%s) for %s", hop, strings.Join(line.Flags, ","), strings.Join(reasonsOf(line), ", "), orNone(line.UpstreamCluster))
 			}
 			return holds()
 		},
 	}
+}
+
+// ofRequest tells whether a line is of a request rather than of a connection.
+func ofRequest(line evidence.Line) bool {
+	return line.Method != "" || line.Path != "" || line.RequestID != ""
+}
+
+// reasonsOf is all that a line says of why it was refused.
+func reasonsOf(line evidence.Line) []string {
+	var reasons []string
+	for _, reason := range []string{line.Details, line.TerminationDetails, line.UpstreamFailure} {
+		if reason != "" {
+			reasons = append(reasons, reason)
+		}
+	}
+	return reasons
 }
 
 // NeverReach is true of a probe of which this hop has recorded nothing, neither its sidecars nor its application, while it
@@ -129,9 +239,14 @@ func NeverReach(hop string) types.GomegaMatcher {
 			if gap, found := flows.Gaps[hop]; found {
 				return verdict{outcome: evidence.Unknown, cause: string(pattern.EvidenceMissing), detail: "cannot be judged by the silence of " + hop + ": " + gap.Why, remedy: gap.Remedy}
 			}
+			for _, line := range flows.Others {
+				if line.Hop == hop && line.UpstreamHost != "" && flow.Spans(line.Start) {
+					return lacks(flows, hop, "cannot be judged by the silence of %s, which at that time carried a connection from %s that is of no known probe", hop, line.DownstreamRemote)
+				}
+			}
 			for _, control := range flows.Controls {
 				if !seenAt(control, hop) {
-					return lacks(flows, hop, "proves nothing: %s recorded nothing of control %s either", hop, control.ID())
+					return translated(flows, control, hop, lacks(flows, hop, "proves nothing: %s recorded nothing of control %s either", hop, control.ID()))
 				}
 			}
 			return holds()
@@ -146,20 +261,24 @@ func seenAt(flow evidence.Flow, hop string) bool {
 			return true
 		}
 	}
-	return len(flow.RecordsAt(hop)) > 0
+	return len(flow.RecordsAt(hop)) > 0 || len(flow.AcceptedAt(hop)) > 0
 }
 
-// failedControl is the first control that was not served, after or before the refused probes.
-func failedControl(flows evidence.Flows) (verdict, bool) {
+// failedControls are those that were not served, after or before the refused probes, and what that makes of the judgement.
+func failedControls(flows evidence.Flows) (failed []evidence.Flow, v verdict) {
 	if len(flows.Controls) == 0 {
-		return verdict{outcome: evidence.Unknown, cause: string(pattern.ControlFailed), detail: "there is no control: a dead server would look the same"}, true
+		return nil, verdict{outcome: evidence.Unknown, cause: string(pattern.ControlFailed), detail: "there is no control: a dead server would look the same"}
 	}
 	for _, control := range flows.Controls {
-		if result := control.Result; result.Status != http.StatusOK || result.Err != "" {
-			return verdict{outcome: evidence.Unknown, cause: string(pattern.ControlFailed),
-				detail: fmt.Sprintf("the control on the same path was not served either (status %d %s)", result.Status, result.Err),
-				remedy: "make what the control asks for work first"}, true
+		if !control.Result.Served() {
+			failed = append(failed, control)
 		}
 	}
-	return verdict{}, false
+	if len(failed) == 0 {
+		return nil, holds()
+	}
+	return failed, verdict{
+		outcome: evidence.Unknown, cause: string(pattern.ControlFailed), remedy: "make what the control asks for work first",
+		detail: fmt.Sprintf("the control on the same path was not served either (%d of %d: %s)", len(failed), len(flows.Controls), failed[0].Result.Outcome()),
+	}
 }

@@ -174,14 +174,17 @@ func TestARefusalWithoutAServedControlProvesNothing(t *testing.T) {
 		detail   string
 	}{
 		"there is none":            {nil, "there is no control: a dead server would look the same"},
-		"one was not served":       {answered(200, 503), "the control on the same path was not served either (status 503 )"},
-		"one was not served whole": {cutOff, "the control on the same path was not served either (status 200 unexpected EOF)"},
+		"one was not served":       {answered(200, 503), "the control on the same path was not served either (1 of 2: status 503)"},
+		"one was not served whole": {cutOff, "the control on the same path was not served either (1 of 2: status 200, and no whole answer: unexpected EOF)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, matcher := range []types.GomegaMatcher{BeRefused(pattern.RouteNotFound), BeRefusedBy("gateway", pattern.RouteNotFound), NeverReach("page")} {
 				got, _ := judgeOnce(t, matcher, evidence.Flows{List: answered(404, 404), Controls: test.controls})
 				if got.Outcome != evidence.Unknown || got.Cause != string(pattern.ControlFailed) || got.Detail != test.detail {
 					t.Errorf("%q: %s, cause %s: %s\nwant unknown: %s", got.Statement, got.Outcome, got.Cause, got.Detail, test.detail)
+				}
+				if failed := min(len(test.controls), 1); len(got.Contrary) != failed || failed == 1 && got.Contrary[0].Result.Served() {
+					t.Errorf("%q shows %d controls, want the one that was not served", got.Statement, len(got.Contrary))
 				}
 			}
 		})

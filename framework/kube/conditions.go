@@ -11,12 +11,13 @@ import (
 
 // The resources that waits look at.
 var (
-	Deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-	Nodes       = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	Pods        = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	Services    = schema.GroupVersionResource{Version: "v1", Resource: "services"}
-	Namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	CRDs        = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	Deployments  = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	StatefulSets = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}
+	Nodes        = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	Pods         = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	Services     = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+	Namespaces   = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	CRDs         = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 )
 
 // HasCondition is a Condition: at least count objects are there, and each has the status condition of this type as "True".

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,9 +42,13 @@ func follow(ctx context.Context) (*Tail, *io.PipeWriter, <-chan struct{}) {
 func await(t *testing.T, tail *Tail, from, count int) (lines []string, next int) {
 	t.Helper()
 	for {
-		lines, next, more := tail.Lines(from)
+		some, after, more := tail.Lines(from)
+		lines, from = append(lines, some...), after
 		if len(lines) >= count {
-			return lines, next
+			return lines, from
+		}
+		if len(some) > 0 {
+			continue
 		}
 		select {
 		case <-more:
@@ -124,33 +127,37 @@ func TestTailTellsOfMore(t *testing.T) {
 	}
 }
 
-func TestTailDropsTheOldest(t *testing.T) {
-	tail, writer, ended := follow(t.Context())
-	numbers := func(from, to int) {
-		buffered := bufio.NewWriterSize(writer, 1<<20)
-		for number := from; number < to; number++ {
-			fmt.Fprintf(buffered, "%d\n", number)
-		}
-		if err := buffered.Flush(); err != nil {
-			t.Fatal(err)
-		}
+// Lines are packed as they grow old, and read the same; the oldest go when there are too many.
+func TestTailPacksAndDropsTheOldest(t *testing.T) {
+	tail := &Tail{changed: make(chan struct{})}
+	for number := range 2*blockLines + 10 {
+		tail.add(fmt.Sprint(number))
 	}
-	numbers(0, tailLimit)
-	held, next := await(t, tail, 0, tailLimit)
-	if held[0] != "0" || next != tailLimit {
-		t.Fatalf("the first of %d lines is %q, next %d; want all", len(held), held[0], next)
-	}
-	numbers(tailLimit, tailLimit+1)
-	_ = writer.Close()
-	closes(t, ended)
-	const dropped = tailLimit / 10
-	for from, want := range map[int]int{0: dropped, dropped - 1: dropped, dropped: dropped, dropped + 1: dropped + 1, 150_000: 150_000, tailLimit: tailLimit} {
-		lines, next, _ := tail.Lines(from)
-		if len(lines) != tailLimit+1-want || lines[0] != fmt.Sprint(want) || next != tailLimit+1 {
-			t.Errorf("from %d: %d lines, the first %q, next %d; want the first to be %d, next %d", from, len(lines), lines[0], next, want, tailLimit+1)
+	held, _, _ := tail.Lines(2 * blockLines)
+	for _, from := range []int{0, 1, blockLines - 1, blockLines, 2*blockLines - 1, 2 * blockLines, 2*blockLines + 9} {
+		lines, next := await(t, tail, from, 2*blockLines+10-from)
+		if lines[0] != fmt.Sprint(from) || next != 2*blockLines+10 || lines[len(lines)-1] != fmt.Sprint(2*blockLines+9) {
+			t.Errorf("from %d: %d lines from %q to %q, next %d", from, len(lines), lines[0], lines[len(lines)-1], next)
 		}
 	}
-	if held[0] != "0" || held[tailLimit-1] != fmt.Sprint(tailLimit-1) || cap(held) != tailLimit {
+	if len(tail.blocks) != 2 {
+		t.Errorf("%d blocks, want 2", len(tail.blocks))
+	}
+	for number := 2*blockLines + 10; number < (tailLimit+3)*blockLines; number++ {
+		tail.add(fmt.Sprint(number))
+	}
+	for _, from := range []int{-1, 0, 3*blockLines - 1, 3 * blockLines} {
+		if lines, next, _ := tail.Lines(from); lines[0] != fmt.Sprint(3*blockLines) || next != 4*blockLines {
+			t.Errorf("from %d: the first is %q, next %d; want the oldest that is left", from, lines[0], next)
+		}
+	}
+	if end := tail.End(); end != (tailLimit+3)*blockLines {
+		t.Errorf("ends at %d", end)
+	}
+	if lines, next, _ := tail.Lines(1 << 62); len(lines) != 0 || next != tail.End() {
+		t.Errorf("from behind the end: %d lines, next %d", len(lines), next)
+	}
+	if held[0] != fmt.Sprint(2*blockLines) || len(held) != 10 {
 		t.Error("lines that were handed out have changed")
 	}
 }

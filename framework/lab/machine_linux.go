@@ -8,17 +8,20 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meshproof/meshproof/framework/lab/build"
 	"github.com/meshproof/meshproof/framework/lab/node"
 )
 
-// What a lab needs: the measured size of the cache and a lab's state, and of the processes of a lab with two patterns,
-// with room to spare.
+// What a lab needs, as measured, with room to spare: to build everything (the Go tool's own caches among it), to build
+// again what a change of meshproof makes new and to run, and the processes of a lab with two patterns.
 const (
-	neededDisk   = 6 << 30
-	neededMemory = 3 << 30
+	neededToBuild = 12 << 30
+	neededToRun   = 3 << 30
+	neededMemory  = 3 << 30
 )
 
 // checkMachine says, before anything is touched, what this machine lacks.
@@ -42,14 +45,8 @@ func checkMachine(options Options) error {
 	if available < neededMemory {
 		return fail("it needs %.1f GiB of free memory, and %.1f GiB are available", gib(neededMemory), gib(available))
 	}
-	for _, dir := range []string{options.CacheDir, options.StateDir} {
-		free, err := freeDisk(dir)
-		if err != nil {
-			return fail("read the free disk space of %s: %w", dir, err)
-		}
-		if free < neededDisk {
-			return fail("%s needs %.1f GiB of free disk space, and %.1f GiB are free (another place: --cache-dir, --state-dir)", dir, gib(neededDisk), gib(free))
-		}
+	if err := makeRoom(options); err != nil {
+		return fail("%w", err)
 	}
 	filesystems, err := os.ReadFile("/proc/filesystems")
 	if err != nil {
@@ -62,6 +59,29 @@ func checkMachine(options Options) error {
 		return fail("the kernel does not pass bridged packets to iptables (try `modprobe br_netfilter`)")
 	}
 	return nil
+}
+
+// makeRoom removes what is in the cache and unused, and says when there still is too little space.
+func makeRoom(options Options) error {
+	cache := build.Cache{Dir: options.CacheDir}
+	needed := map[string]uint64{options.CacheDir: neededToBuild, options.StateDir: neededToRun}
+	if stores, err := filepath.Glob(filepath.Join(options.CacheDir, storeEntry, "*")); err == nil && len(stores) > 0 {
+		needed[options.CacheDir] = neededToRun // everything was built before, so most of it is there
+	}
+	lacking := func() error {
+		for dir, needed := range needed {
+			free, err := freeDisk(dir)
+			if err != nil {
+				return fmt.Errorf("read the free disk space of %s: %w", dir, err)
+			}
+			if free < needed {
+				return fmt.Errorf("%s needs %.1f GiB of free disk space, and %.1f GiB are free (another place: --cache-dir, --state-dir)", dir, gib(needed), gib(free))
+			}
+		}
+		return nil
+	}
+	err := cache.Trim(time.Now(), func() bool { return lacking() == nil }, options.Progress)
+	return errors.Join(err, lacking())
 }
 
 func gib(bytes uint64) float64 { return float64(bytes) / (1 << 30) }

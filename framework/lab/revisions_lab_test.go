@@ -36,11 +36,15 @@ func TestRevisionBesideTheDefault(t *testing.T) {
 		checkInjection(t, name, "istio.io/rev=1-27", "1.27.9", "1.36.4")
 	})
 	t.Run("validation", func(t *testing.T) { checkValidation(t, name) })
+	newer, older := t.TempDir(), t.TempDir()
 	t.Run("default", func(t *testing.T) {
-		checkProven(t, name, "", v1.Mesh{Version: "1.31.0", Revision: "default", Proxy: "Envoy 1.40.0"})
+		checkProven(t, name, "", newer, v1.Mesh{Version: "1.31.0", Revision: "default", Proxy: "Envoy 1.40.0"})
 	})
 	t.Run("1-27", func(t *testing.T) {
-		checkProven(t, name, "1-27", v1.Mesh{Version: "1.27.9", Revision: "1-27", Proxy: "Envoy 1.36.4"})
+		checkProven(t, name, "1-27", older, v1.Mesh{Version: "1.27.9", Revision: "1-27", Proxy: "Envoy 1.36.4"})
+	})
+	t.Run("compare", func(t *testing.T) {
+		checkCompared(t, name, filepath.Join(older, "latest"), filepath.Join(newer, "latest"))
 	})
 }
 
@@ -49,7 +53,7 @@ func TestOlderDefault(t *testing.T) {
 	const name = "older"
 	t.Cleanup(func() { labtest.MustRun(t, "lab", "down", "--name", name) })
 	labtest.MustRun(t, "lab", "up", "--name", name, "--istio", "1.27")
-	checkProven(t, name, "", v1.Mesh{Version: "1.27.9", Revision: "default", Proxy: "Envoy 1.36.4"})
+	checkProven(t, name, "", t.TempDir(), v1.Mesh{Version: "1.27.9", Revision: "default", Proxy: "Envoy 1.36.4"})
 	definitions := func() string { return kubectl(t, name, "get", "crds", "-o", "name").Stdout }
 	const newInTheNewer = "trafficextensions.extensions.istio.io"
 	if strings.Contains(definitions(), newInTheNewer) {
@@ -92,10 +96,9 @@ func checkValidation(t *testing.T, name string) {
 	}
 }
 
-// checkProven runs the pattern on a revision, and wants it green and the mesh named.
-func checkProven(t *testing.T, name, revision string, mesh v1.Mesh) {
+// checkProven runs the pattern on a revision, with its results in this folder, and wants it green and the mesh named.
+func checkProven(t *testing.T, name, revision, results string, mesh v1.Mesh) {
 	t.Helper()
-	results := t.TempDir()
 	result := labtest.Run(t, "run", "basic-gateway", "--lab", name, "--revision", revision, "--results", results)
 	report, err := v1.Load(filepath.Join(results, "latest"))
 	if err != nil {

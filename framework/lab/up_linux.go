@@ -90,9 +90,12 @@ func startNew(ctx context.Context, options Options, selection build.Selection) (
 	return started, nil
 }
 
+// storeEntry is the name of the cache entries that imageStore makes.
+const storeEntry = "store"
+
 // imageStore returns the cache entry that holds a container store with all images imported and unpacked.
 func imageStore(ctx context.Context, cache build.Cache, options Options, artifacts build.Artifacts) (string, error) {
-	return cache.Entry(ctx, "store", build.Key(artifacts.StoreKey, artifacts.Root), func(ctx context.Context, dir string) error {
+	return cache.Entry(ctx, storeEntry, build.Key(artifacts.StoreKey, artifacts.Root), func(ctx context.Context, dir string) error {
 		return build.Timed(options.Progress, "image store", func(build.Step) (string, error) {
 			temporary := options
 			temporary.Name = options.Name + "-store"

@@ -25,7 +25,7 @@ var unstable = []string{"version_info", "last_updated", "draining_state"}
 func TakeFingerprint(ctx context.Context, proxy *Proxy) (Fingerprint, error) {
 	result := Fingerprint{}
 	for section, resource := range map[string]string{"listeners": "dynamic_listeners", "routes": "dynamic_route_configs", "clusters": "dynamic_active_clusters"} {
-		dump, err := proxy.dump(ctx, resource)
+		dump, err := proxy.Dump(ctx, resource)
 		if err != nil {
 			return nil, err
 		}
@@ -33,6 +33,19 @@ func TakeFingerprint(ctx context.Context, proxy *Proxy) (Fingerprint, error) {
 			return nil, fmt.Errorf("read the %s of proxy %s: %w", section, proxy, err)
 		}
 	}
+	secrets, err := proxy.Secrets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var given []string
+	for _, secret := range secrets {
+		// The proxy's own certificate and its mesh's authority are renewed without a change.
+		if secret.Name != "default" && secret.Name != "ROOTCA" {
+			given = append(given, fmt.Sprintf("%s %v %s", secret.Name, secret.Certificates, secret.Rejected))
+		}
+	}
+	slices.Sort(given)
+	result["secrets"] = digest([]byte(strings.Join(given, "\n")))
 	endpoints, err := proxy.Endpoints(ctx)
 	if err != nil {
 		return nil, err
@@ -60,6 +73,9 @@ func hashOf(dump []byte) (string, error) {
 	}
 	var entries []string
 	for _, entry := range content.Configs {
+		if leaving(entry) {
+			continue
+		}
 		text, err := json.Marshal(stable(entry))
 		if err != nil {
 			return "", err
@@ -68,6 +84,15 @@ func hashOf(dump []byte) (string, error) {
 	}
 	slices.Sort(entries)
 	return digest([]byte(strings.Join(entries, "\n"))), nil
+}
+
+// leaving tells whether an entry is of a listener that was taken away, and of which only the draining is left.
+func leaving(entry any) bool {
+	fields, _ := entry.(map[string]any)
+	_, draining := fields["draining_state"]
+	_, active := fields["active_state"]
+	_, warming := fields["warming_state"]
+	return draining && !active && !warming
 }
 
 func stable(value any) any {

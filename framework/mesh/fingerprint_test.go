@@ -16,17 +16,20 @@ func TestHashOf(t *testing.T) {
 		dump string
 		same bool
 	}{
-		"entries in another order": {`{"configs": [{"name": "b"}, {"name": "a", "version_info": "1", "active_state": {"last_updated": "now", "listener": {"ports": [1, 2]}}}]}`, true},
-		"fields in another order":  {`{"configs": [{"active_state": {"listener": {"ports": [1, 2]}, "last_updated": "now"}, "version_info": "1", "name": "a"}, {"name": "b"}]}`, true},
-		"another version":          {strings.Replace(dump, `"1"`, `"2"`, 1), true},
-		"another time":             {strings.Replace(dump, "now", "then", 1), true},
-		"neither version nor time": {`{"configs": [{"name": "a", "active_state": {"listener": {"ports": [1, 2]}}}, {"name": "b"}]}`, true},
-		"another name":             {strings.Replace(dump, `"b"`, `"c"`, 1), false},
-		"a deep change":            {strings.Replace(dump, "[1, 2]", "[1, 3]", 1), false},
-		"a list in another order":  {strings.Replace(dump, "[1, 2]", "[2, 1]", 1), false},
-		"an entry twice":           {strings.Replace(dump, `{"name": "b"}`, `{"name": "b"}, {"name": "b"}`, 1), false},
-		"an entry less":            {strings.Replace(dump, `, {"name": "b"}`, "", 1), false},
-		"nothing":                  {`{}`, false},
+		"entries in another order":            {`{"configs": [{"name": "b"}, {"name": "a", "version_info": "1", "active_state": {"last_updated": "now", "listener": {"ports": [1, 2]}}}]}`, true},
+		"fields in another order":             {`{"configs": [{"active_state": {"listener": {"ports": [1, 2]}, "last_updated": "now"}, "version_info": "1", "name": "a"}, {"name": "b"}]}`, true},
+		"another version":                     {strings.Replace(dump, `"1"`, `"2"`, 1), true},
+		"another time":                        {strings.Replace(dump, "now", "then", 1), true},
+		"neither version nor time":            {`{"configs": [{"name": "a", "active_state": {"listener": {"ports": [1, 2]}}}, {"name": "b"}]}`, true},
+		"another name":                        {strings.Replace(dump, `"b"`, `"c"`, 1), false},
+		"a deep change":                       {strings.Replace(dump, "[1, 2]", "[1, 3]", 1), false},
+		"a list in another order":             {strings.Replace(dump, "[1, 2]", "[2, 1]", 1), false},
+		"an entry twice":                      {strings.Replace(dump, `{"name": "b"}`, `{"name": "b"}, {"name": "b"}`, 1), false},
+		"an entry less":                       {strings.Replace(dump, `, {"name": "b"}`, "", 1), false},
+		"nothing":                             {`{}`, false},
+		"an entry that is left only to drain": {strings.Replace(dump, `{"name": "b"}`, `{"name": "b"}, {"name": "c", "draining_state": {"last_updated": "now"}}`, 1), true},
+		"an entry whose former state drains":  {strings.Replace(dump, `"active_state"`, `"draining_state": {"last_updated": "then"}, "active_state"`, 1), true},
+		"a new entry that warms":              {strings.Replace(dump, `{"name": "b"}`, `{"name": "b"}, {"name": "c", "draining_state": {}, "warming_state": {}}`, 1), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := hashOf([]byte(test.dump))
@@ -71,6 +74,8 @@ func TestTakeFingerprint(t *testing.T) {
 		"a route":                {take("/config_dump dynamic_route_configs", "http.8080", "http.8081"), "app/page-1: routes"},
 		"a cluster":              {take("/config_dump dynamic_active_clusters", "EDS", "STATIC"), "app/page-1: clusters"},
 		"an endpoint":            {host(""), "app/page-1: endpoints"},
+		"a secret":               {take("/config_dump dynamic_active_secrets", "kubernetes://page", "kubernetes://other"), "app/page-1: secrets"},
+		"its own certificate":    {take("/config_dump dynamic_active_secrets", "]}", `, {"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret", "name": "default", "secret": {"name": "default"}}]}`), ""},
 		"one that is not usable": {host(`, "health_status": {"eds_health_status": "UNHEALTHY"}`), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/wait"
 )
 
 // Timeouts are the named waits of an install and a clean-up.
@@ -27,10 +28,17 @@ type Timeouts struct {
 	Address time.Duration
 	// Gone is how long the namespaces may take from being deleted to being gone.
 	Gone time.Duration
+	// Lease is how long it may take to make the namespaces, and to get the Lease in the first of them.
+	Lease time.Duration
 }
 
 // DefaultTimeouts are far above what was measured on two busy cores.
-var DefaultTimeouts = Timeouts{Ready: 120 * time.Second, Settle: 60 * time.Second, Address: 60 * time.Second, Gone: 90 * time.Second}
+var DefaultTimeouts = Timeouts{Ready: 120 * time.Second, Settle: 60 * time.Second, Address: 60 * time.Second, Gone: 90 * time.Second, Lease: 10 * time.Second}
+
+// Scaled are the same waits, each so many times as long.
+func (t Timeouts) Scaled(scale wait.Scale) Timeouts {
+	return Timeouts{Ready: scale.Of(t.Ready), Settle: scale.Of(t.Settle), Address: scale.Of(t.Address), Gone: scale.Of(t.Gone), Lease: scale.Of(t.Lease)}
+}
 
 // Install applies the objects: namespaces first, then configuration, and workloads last, so that no pod starts before the
 // rules that it must start with. It returns when the API server has them all.
@@ -65,13 +73,16 @@ func stageOf(object *unstructured.Unstructured) int {
 	}
 }
 
-// AwaitReady waits until every Deployment of the namespaces is available, and every Route admitted. Its error names what
+// AwaitReady waits until every Deployment of the namespaces is available, every StatefulSet has all its pods ready, and every
+// Route is admitted. Its error names what
 // the pods complain of, or why a router refused the Route.
 func AwaitReady(ctx context.Context, client *kube.Client, objects []*unstructured.Unstructured, timeout time.Duration) (pods int, err error) {
 	deployments := map[string]int{}
 	for _, object := range objects {
 		if object.GetKind() == "Deployment" {
 			deployments[object.GetNamespace()]++
+		}
+		if MakesPods(object) {
 			replicas, found, _ := unstructured.NestedInt64(object.Object, "spec", "replicas")
 			if !found {
 				replicas = 1
@@ -81,20 +92,34 @@ func AwaitReady(ctx context.Context, client *kube.Client, objects []*unstructure
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, object := range objects {
-		if object.GetKind() == "Route" {
+		switch object.GetKind() {
+		case "StatefulSet": // which has no condition Available
+			group.Go(func() error { return awaitStatefulSet(groupCtx, client, object, timeout) })
+		case "Route":
 			group.Go(func() error { return awaitAdmitted(groupCtx, client, object, timeout) })
 		}
 	}
 	for namespace, count := range deployments {
 		group.Go(func() error {
-			err := client.Wait(groupCtx, kube.Selection{Resource: kube.Deployments, Namespace: namespace}, "to be Available", timeout, available(count))
-			if err != nil {
-				return errors.Join(err, client.Complaints(groupCtx, namespace))
-			}
-			return nil
+			return unlessStuck(groupCtx, client, namespace, timeout, func(ctx context.Context) error {
+				err := client.Wait(ctx, kube.Selection{Resource: kube.Deployments, Namespace: namespace}, "to be Available", timeout, available(count))
+				if err != nil {
+					return errors.Join(err, client.Complaints(ctx, namespace))
+				}
+				return nil
+			})
 		})
 	}
 	return pods, group.Wait()
+}
+
+func awaitStatefulSet(ctx context.Context, client *kube.Client, object *unstructured.Unstructured, timeout time.Duration) error {
+	selection := kube.Selection{Resource: kube.StatefulSets, Namespace: object.GetNamespace(), Name: object.GetName()}
+	err := client.Wait(ctx, selection, "to have all its pods ready", timeout, rolledOut(0))
+	if err != nil {
+		return errors.Join(err, client.Complaints(ctx, object.GetNamespace()))
+	}
+	return nil
 }
 
 // awaitAdmitted waits until a router serves the Route; one that refuses it ends the wait.

@@ -33,7 +33,7 @@ func clusterOf(t *testing.T, watched string, typed ...runtime.Object) (*kube.Cli
 			objects = append(objects, object)
 		}
 	}
-	kinds := map[schema.GroupVersionResource]string{kube.Deployments: "DeploymentList", kube.Namespaces: "NamespaceList", kube.Pods: "PodList"}
+	kinds := map[schema.GroupVersionResource]string{kube.Deployments: "DeploymentList", kube.StatefulSets: "StatefulSetList", kube.Namespaces: "NamespaceList", kube.Pods: "PodList"}
 	cluster := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects...)
 	cluster.PrependWatchReactor("*", func(action clienttesting.Action) (bool, watch.Interface, error) {
 		if action.(clienttesting.WatchActionImpl).ListOptions.SendInitialEvents != nil {

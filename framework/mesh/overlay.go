@@ -25,6 +25,27 @@ func Overlay(objects []*unstructured.Unstructured, overlayPath string, values ma
 	if err != nil {
 		return nil, fmt.Errorf("read the overlay: %w", err)
 	}
+	if info.IsDir() {
+		return kustomize(objects, overlayPath, func(memory filesys.FileSystem) error {
+			return copyFolder(memory, overlayPath, values)
+		})
+	}
+	data, err := os.ReadFile(overlayPath)
+	if err != nil {
+		return nil, fmt.Errorf("read the overlay: %w", err)
+	}
+	return OverlayText(objects, overlayPath, string(data), values)
+}
+
+// OverlayText is Overlay with the text of an overlay file; name stands for it in errors.
+func OverlayText(objects []*unstructured.Unstructured, name, text string, values map[string]string) ([]*unstructured.Unstructured, error) {
+	return kustomize(objects, name, func(memory filesys.FileSystem) error {
+		return writeOverlay(memory, name, text, objects, values)
+	})
+}
+
+// kustomize builds the kustomization that write puts into /overlay, whose base are the objects.
+func kustomize(objects []*unstructured.Unstructured, name string, write func(filesys.FileSystem) error) ([]*unstructured.Unstructured, error) {
 	memory := filesys.MakeFsInMemory()
 	if err := writeObjects(memory, "/base/objects.yaml", objects); err != nil {
 		return nil, err
@@ -32,23 +53,18 @@ func Overlay(objects []*unstructured.Unstructured, overlayPath string, values ma
 	if err := memory.WriteFile("/base/kustomization.yaml", []byte("resources: [objects.yaml]\n")); err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
-		err = copyFolder(memory, overlayPath, values)
-	} else {
-		err = writeFileOverlay(memory, overlayPath, objects, values)
-	}
-	if err != nil {
+	if err := write(memory); err != nil {
 		return nil, err
 	}
 	result, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, "/overlay")
 	if err != nil {
-		return nil, fmt.Errorf("apply the overlay %s: %w", overlayPath, err)
+		return nil, fmt.Errorf("apply the overlay %s: %w", name, err)
 	}
 	data, err := result.AsYaml()
 	if err != nil {
-		return nil, fmt.Errorf("apply the overlay %s: %w", overlayPath, err)
+		return nil, fmt.Errorf("apply the overlay %s: %w", name, err)
 	}
-	return kube.Decode(overlayPath, data)
+	return kube.Decode(name, data)
 }
 
 func writeObjects(memory filesys.FileSystem, name string, objects []*unstructured.Unstructured) error {
@@ -110,13 +126,9 @@ func addBase(name, text string) (string, error) {
 	return string(data), err
 }
 
-// writeFileOverlay sorts the file's objects into patches and additions.
-func writeFileOverlay(memory filesys.FileSystem, file string, objects []*unstructured.Unstructured, values map[string]string) error {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("read the overlay: %w", err)
-	}
-	text, err := substitute(file, string(data), values, map[string]bool{})
+// writeOverlay sorts the objects of a file overlay into patches and additions.
+func writeOverlay(memory filesys.FileSystem, file, given string, objects []*unstructured.Unstructured, values map[string]string) error {
+	text, err := substitute(file, given, values, map[string]bool{})
 	if err != nil {
 		return err
 	}
@@ -124,7 +136,7 @@ func writeFileOverlay(memory filesys.FileSystem, file string, objects []*unstruc
 	if rest, isMutant := strings.CutPrefix(text, mutantHeader); isMutant {
 		_, text, _ = strings.Cut(rest, "\n---\n")
 	}
-	given, err := kube.Decode(file, []byte(text))
+	changes, err := kube.Decode(file, []byte(text))
 	if err != nil {
 		return fmt.Errorf("the overlay is not a file of Kubernetes objects: %w", err)
 	}
@@ -134,7 +146,7 @@ func writeFileOverlay(memory filesys.FileSystem, file string, objects []*unstruc
 	}
 	kustomization := types.Kustomization{Resources: []string{"../base"}}
 	var added []*unstructured.Unstructured
-	for index, object := range given {
+	for index, object := range changes {
 		if !there[overlayKey(object)] {
 			added = append(added, object)
 			continue

@@ -3,6 +3,7 @@ package mesh
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -189,4 +190,29 @@ func TestOverlayRefuses(t *testing.T) {
 		_, err := Overlay(decode(t, base), missing, values)
 		wantError(t, err, "overlay", missing)
 	})
+}
+
+// A text is to an overlay what a file is.
+func TestOverlayText(t *testing.T) {
+	const removal = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: default, namespace: other}\n$patch: delete\n"
+	for name, text := range map[string]string{
+		"a patch":     scaled,
+		"a removal":   removal,
+		"all at once": scaled + "---\n" + removal + "---\n" + added,
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, err := Overlay(decode(t, base), filepath.Join(overlayOf(t, "o.yaml", text), "o.yaml"), values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := OverlayText(decode(t, base), "the patches", text, values)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("error %v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+	_, err := OverlayText(decode(t, base), "the patches", strings.Replace(scaled, "page-v1", "page-v2", 1), values)
+	wantError(t, err, "the patches", "Deployment app/page-v2", "the pattern does not have")
+	_, err = OverlayText(decode(t, base), "the patches", "a: ${unknown}\n", values)
+	wantError(t, err, "the patches", "${unknown}")
 }

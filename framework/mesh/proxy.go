@@ -87,8 +87,9 @@ func (p *Proxy) forget() {
 	p.admin = ""
 }
 
-// dump asks for one kind of configuration. No name filter is used where Envoy would apply it to another field.
-func (p *Proxy) dump(ctx context.Context, resource string) ([]byte, error) {
+// Dump asks for one kind of configuration, for example "dynamic_listeners", and returns the answer as it is: it may hold what
+// was configured inline, secrets too. No name filter is used where Envoy would apply it to another field.
+func (p *Proxy) Dump(ctx context.Context, resource string) ([]byte, error) {
 	return p.get(ctx, "/config_dump", url.Values{"resource": {resource}})
 }
 
@@ -102,7 +103,7 @@ func (p *Proxy) reading(err error) error {
 
 // Listeners returns the proxy's own listeners, those that are warming included.
 func (p *Proxy) Listeners(ctx context.Context) ([]envoy.Listener, []byte, error) {
-	data, err := p.dump(ctx, "dynamic_listeners")
+	data, err := p.Dump(ctx, "dynamic_listeners")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,7 +113,7 @@ func (p *Proxy) Listeners(ctx context.Context) ([]envoy.Listener, []byte, error)
 
 // Routes returns the route configurations that it got from the control plane.
 func (p *Proxy) Routes(ctx context.Context) ([]envoy.RouteConfig, error) {
-	data, err := p.dump(ctx, "dynamic_route_configs")
+	data, err := p.Dump(ctx, "dynamic_route_configs")
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (p *Proxy) Routes(ctx context.Context) ([]envoy.RouteConfig, error) {
 
 // Clusters returns the clusters that it uses; those that are warming are left out, because they count as absent.
 func (p *Proxy) Clusters(ctx context.Context) ([]envoy.Cluster, error) {
-	data, err := p.dump(ctx, "dynamic_active_clusters")
+	data, err := p.Dump(ctx, "dynamic_active_clusters")
 	if err != nil {
 		return nil, err
 	}
@@ -160,15 +161,21 @@ func (p *Proxy) ServerInfo(ctx context.Context) (envoy.ServerInfo, error) {
 	return info, p.reading(err)
 }
 
-// TrustDomain is the one in the identity of the proxy's own certificate.
-func (p *Proxy) TrustDomain(ctx context.Context) (string, error) {
-	data, err := p.get(ctx, "/config_dump", url.Values{"resource": {"dynamic_active_secrets"}})
+// Secrets returns the secrets that it has got; those that it waits for are left out, because they count as absent.
+func (p *Proxy) Secrets(ctx context.Context) ([]envoy.Secret, error) {
+	data, err := p.Dump(ctx, "dynamic_active_secrets")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	secrets, err := envoy.Secrets(data)
+	return secrets, p.reading(err)
+}
+
+// TrustDomain is the one in the identity of the proxy's own certificate.
+func (p *Proxy) TrustDomain(ctx context.Context) (string, error) {
+	secrets, err := p.Secrets(ctx)
 	if err != nil {
-		return "", p.reading(err)
+		return "", err
 	}
 	for _, secret := range secrets {
 		for _, certificate := range secret.Certificates {

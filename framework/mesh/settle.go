@@ -102,6 +102,9 @@ func TakeSnapshot(ctx context.Context, proxy *Proxy) (Snapshot, error) {
 	if snapshot.Clusters, err = proxy.Clusters(ctx); err != nil {
 		return snapshot, err
 	}
+	if snapshot.Secrets, err = proxy.Secrets(ctx); err != nil {
+		return snapshot, err
+	}
 	snapshot.Endpoints, err = proxy.Endpoints(ctx)
 	return snapshot, err
 }

@@ -25,6 +25,7 @@ var answers = map[string]string{
 				{"typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": "/tmp/x"}}]}}]}]}}}]}`,
 	"/config_dump dynamic_route_configs":   `{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump.DynamicRouteConfig", "route_config": {"name": "http.8080"}}]}`,
 	"/config_dump dynamic_active_clusters": `{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster", "cluster": {"name": "outbound|80||a", "type": "EDS"}}]}`,
+	"/config_dump dynamic_active_secrets":  `{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret", "name": "kubernetes://page", "version_info": "1", "secret": {"name": "kubernetes://page"}}]}`,
 	"/clusters ":                           `{"cluster_statuses": [{"name": "outbound|80||a"}]}`,
 }
 
@@ -57,6 +58,9 @@ func TestTakeSnapshot(t *testing.T) {
 	}
 	if len(snapshot.Endpoints) != 1 || snapshot.Endpoints[0].Name != "outbound|80||a" {
 		t.Errorf("endpoints = %+v", snapshot.Endpoints)
+	}
+	if len(snapshot.Secrets) != 1 || snapshot.Secrets[0].Name != "kubernetes://page" {
+		t.Errorf("secrets = %+v", snapshot.Secrets)
 	}
 	if snapshot.Sinks != 1 {
 		t.Errorf("%d access logs on standard output, want 1", snapshot.Sinks)

@@ -27,14 +27,64 @@ const (
 	NotSpread Cause = "not-spread"
 	// PlainText: a connection was not encrypted that must be.
 	PlainText Cause = "plain-text"
+	// WrongServerName: a TLS handshake asked for another server name than claimed.
+	WrongServerName Cause = "wrong-server-name"
+	// TLSAdded: a proxy began TLS of its own with what it must carry as it is.
+	TLSAdded Cause = "tls-added"
 
 	// RouteNotFound: a proxy refused a request that no route of it matches: status 404, flag NR.
 	RouteNotFound Cause = "route-not-found"
 	// NoFilterChain: a proxy closed a connection that no filter chain of it matches, such as plain text where it takes mutual
 	// TLS only: flag NR.
 	NoFilterChain Cause = "no-filter-chain"
+	// BlackHole: a sidecar that knows no such destination, under REGISTRY_ONLY, closed the connection: cluster BlackHoleCluster.
+	BlackHole Cause = "black-hole"
+	// NoHealthyUpstream: a proxy closed a connection because its cluster has no host that can be used: flag UH.
+	NoHealthyUpstream Cause = "no-healthy-upstream"
+	// UnknownAuthority: the client of a TLS handshake, an application or a proxy, does not trust who signed the server's
+	// certificate.
+	UnknownAuthority Cause = "unknown-authority"
+	// WrongCertificateName: the client of a TLS handshake found that the server's certificate is for another name.
+	WrongCertificateName Cause = "wrong-certificate-name"
+	// ExpiredCertificate: the client of a TLS handshake found that the server's certificate is no longer valid.
+	ExpiredCertificate Cause = "expired-certificate"
+	// NoClientCertificate: the server of a TLS handshake refused a client that presented no certificate.
+	NoClientCertificate Cause = "no-client-certificate"
+	// NotLoggedIn: a database refused the user or the password.
+	NotLoggedIn Cause = "not-logged-in"
+	// Unreachable: nothing took the connection: it was refused, reset, or not answered in time.
+	Unreachable Cause = "unreachable"
 	// NotPublished: a router refused what no Route publishes: status 503 of its own.
 	NotPublished Cause = "not-published"
+
+	// Overflow: a proxy turned a request away because a limit of its cluster was reached: status 503, flag UO.
+	Overflow Cause = "overflow"
+	// Ejected: a proxy turned a request away because outlier detection has ejected every host of its cluster: status 503, flag
+	// UH.
+	Ejected Cause = "ejected"
+	// NoCluster: a route leads to a cluster that its proxy does not have: status 503, flag NC.
+	NoCluster Cause = "no-cluster"
+	// Injected: a proxy answered with a fault that it was told to inject: flag FI.
+	Injected Cause = "injected"
+	// UpstreamFailed: the server itself, or a router before it, answered with the error.
+	UpstreamFailed Cause = "upstream-failed"
+
+	// OverLimit: more was in flight at once than a limit with its leeway allows.
+	OverLimit Cause = "over-limit"
+	// UnderLimit: less was in flight at once than a limit allows, while more waited.
+	UnderLimit Cause = "under-limit"
+	// Undecidable: what was measured lies inside the leeway of a limit; the claim is inconclusive.
+	Undecidable Cause = "undecidable"
+	// NotSaturated: the load never reached the limit; the claim is inconclusive.
+	NotSaturated Cause = "not-saturated"
+	// Queued: a request waited at a proxy that must send it on at once.
+	Queued Cause = "queued"
+	// Slowed: requests took longer than they may because of others.
+	Slowed Cause = "slowed"
+	// Reused: a connection carried more requests than it may.
+	Reused Cause = "reused"
+	// NotReused: every request had a connection of its own where they must share.
+	NotReused Cause = "not-reused"
 
 	// NotRefused: what must be refused was answered.
 	NotRefused Cause = "not-refused"
@@ -55,7 +105,8 @@ const (
 // Causes are all of them.
 func Causes() []Cause {
 	return []Cause{
-		NotAnswered, WrongStatus, WrongContent, Bypassed, WrongCluster, WrongPeer, WrongIdentity, Repeated, CounterDisagrees, NotSpread, PlainText,
-		RouteNotFound, NoFilterChain, NotPublished, NotRefused, OtherRefusal, Reached, ControlFailed, EvidenceMissing, Environment,
+		NotAnswered, WrongStatus, WrongContent, Bypassed, WrongCluster, WrongPeer, WrongIdentity, Repeated, CounterDisagrees, NotSpread, PlainText, WrongServerName, TLSAdded,
+		RouteNotFound, NoFilterChain, BlackHole, NoHealthyUpstream, UnknownAuthority, WrongCertificateName, ExpiredCertificate, NoClientCertificate, NotLoggedIn, Unreachable, NotPublished,
+		Overflow, Ejected, NoCluster, Injected, UpstreamFailed, OverLimit, UnderLimit, Undecidable, NotSaturated, Queued, Slowed, Reused, NotReused, NotRefused, OtherRefusal, Reached, ControlFailed, EvidenceMissing, Environment,
 	}
 }

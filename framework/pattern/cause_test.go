@@ -104,7 +104,7 @@ func TestMatchersUseNoOtherCause(t *testing.T) {
 		case *ast.BasicLit:
 			cause = Cause(unquoted(t, e))
 		case *ast.CallExpr:
-			// A parameter of the author's, whose type is Cause.
+			// A parameter of the author's, or what a function of this type returned.
 			if parameter, ok := e.Args[0].(*ast.Ident); ok && parameter.Name == "cause" {
 				return
 			}

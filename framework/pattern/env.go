@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshproof/meshproof/framework/evidence"
 	"github.com/meshproof/meshproof/framework/traffic"
+	"github.com/meshproof/meshproof/framework/wait"
 )
 
 // Env is what a pattern's specs work with. It is made before the specs are registered; Values are there from the start,
@@ -20,6 +21,8 @@ import (
 type Env struct {
 	Pattern Pattern
 	Values  Values
+	// Hardened says that the pattern is installed in its hardened variant.
+	Hardened bool
 	// TrustDomain is that of the mesh's workload identities.
 	TrustDomain string
 	// Client sends probes from the run's vantage point.
@@ -30,6 +33,8 @@ type Env struct {
 	Configuration Configuration
 	// ControlTimeout, when set, is used instead of the constant of this name.
 	ControlTimeout time.Duration
+	// TimeoutScale is the factor of all waits.
+	TimeoutScale wait.Scale
 	// Unmet says, by name of a requirement that the cluster does not meet, why.
 	Unmet map[string]string
 	// RouterCA are the certificate authorities of the cluster's router, in PEM; empty when it has none of its own.
@@ -40,6 +45,7 @@ type Env struct {
 	Installed time.Time
 
 	mu     sync.Mutex
+	spoilt error
 	claims map[string]*Outcome
 	used   map[string]bool
 }
@@ -48,6 +54,12 @@ type Env struct {
 type Configuration interface {
 	// Apply adds or changes objects, as YAML with ${name} for parameters, and returns when the proxies hold the result.
 	Apply(ctx context.Context, manifests string) error
+	// Patch changes what was installed like an overlay file: an object whose kind, namespace and name are installed is a
+	// strategic merge patch of it ("$patch: delete" removes it), any other must carry mesh.AddAnnotation and is added. It
+	// returns when the proxies hold the result. Like Apply, it starts from what was installed, not from the last change.
+	Patch(ctx context.Context, patches string) error
+	// Await waits until the cluster tells this value of an observed parameter, which a change has asked for.
+	Await(ctx context.Context, parameter, value string) error
 	// Restore brings back what was installed, and returns when the proxies hold that.
 	Restore(ctx context.Context) error
 }
@@ -62,14 +74,54 @@ func (e *Env) Meets(requirement string) bool {
 	return !unmet
 }
 
+// Within is how long a wait of the pattern's own may take: one of Pattern.Waits, or the table of waits would not tell it, so any
+// other is a mistake of the author, and panics.
+func (e *Env) Within(limit wait.Limit) time.Duration {
+	if !slices.Contains(e.Pattern.Waits, limit) {
+		panic(fmt.Sprintf("pattern %s declares no wait %q", e.Pattern.Name, limit.Name))
+	}
+	return e.TimeoutScale.Of(limit.Usual)
+}
+
 // Outcome is what the specs have found out about one claim.
 type Outcome struct {
 	Judgements []evidence.Judgement
 	// TrueAfter is the time from the first try of the positive control, which comes when the proxies have settled, until
 	// it succeeded for good; nil when it never did.
 	TrueAfter *time.Duration
+	// Latencies are how long the probes and controls took that were served.
+	Latencies []time.Duration
 	// Sample is the first flow that was judged.
 	Sample *evidence.Flow
+	// Findings are what the check has shown to be open or weak in the pattern as its source has it, a sentence each.
+	Findings []string
+	// Ways are the ways round a hop that the check has tried.
+	Ways []Way
+	// Ceilings are what limits came to under load.
+	Ceilings []Ceiling
+}
+
+// Way is one way round a hop that a pattern promises to pass, and what became of it.
+type Way struct {
+	// Name says it in a few words, for example "another address of the server".
+	Name string
+	// From and To are its ends.
+	From, To string
+	// Redirected says that it led to the hop after all. Open says that it led past it, to the server. Cause is how it was refused; empty when it was not.
+	Redirected, Open bool
+	Cause            Cause
+	// Control is what was served at the same time.
+	Control string
+}
+
+// Finding notes what the current check has shown to be open or weak in the pattern as its source has it.
+func (e *Env) Finding(format string, args ...any) {
+	e.change(AliasOf(ginkgo.CurrentSpecReport().Labels()), func(o *Outcome) { o.Findings = append(o.Findings, fmt.Sprintf(format, args...)) })
+}
+
+// Tried notes a way that the current check has tried.
+func (e *Env) Tried(way Way) {
+	e.change(AliasOf(ginkgo.CurrentSpecReport().Labels()), func(o *Outcome) { o.Ways = append(o.Ways, way) })
 }
 
 // claimLabel prefixes the Ginkgo label that ties a spec to its claim.
@@ -126,7 +178,10 @@ func (e *Env) Outcome(alias string) Outcome {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if found := e.claims[alias]; found != nil {
-		return Outcome{Judgements: slices.Clone(found.Judgements), TrueAfter: found.TrueAfter, Sample: found.Sample}
+		copied := *found
+		copied.Judgements, copied.Findings, copied.Ways = slices.Clone(found.Judgements), slices.Clone(found.Findings), slices.Clone(found.Ways)
+		copied.Ceilings, copied.Latencies = slices.Clone(found.Ceilings), slices.Clone(found.Latencies)
+		return copied
 	}
 	return Outcome{}
 }

@@ -126,7 +126,7 @@ type specOutcome struct {
 }
 
 // aliases are the claims of the specs below, in the order in which they run, though they are registered in another.
-var aliases = []string{"EMPTY", "JUDGED", "CONTROL", "GONE", "FAILED", "REFUSED", "CHANGED", "STUCK", "RELAPSED", "ELSEWHERE", "NOWHERE", "SKIPPED", "DISRUPTED"}
+var aliases = []string{"EMPTY", "JUDGED", "CONTROL", "GONE", "FAILED", "REFUSED", "CHANGED", "STUCK", "RELAPSED", "ELSEWHERE", "BESIDE", "NOWHERE", "NOTED", "SKIPPED", "SPOILING", "DISRUPTED"}
 
 // specsFile names the file to which a process that runs the specs below writes their outcomes, by alias.
 const specsFile = "MESHPROOF_TEST_SPECS_FILE"
@@ -180,6 +180,7 @@ func runSpecs(path string) error {
 		flows := env.Refuse(ctx, refusal)
 		client.labels = append(client.labels, fmt.Sprintf("%d refused %d controls", len(flows.List), len(flows.Controls)))
 	}
+	ginkgo.BeforeEach(env.RequireUnspoilt)
 	ginkgo.AfterEach(env.RequireJudgement)
 	ginkgo.ReportAfterEach(func(report ginkgo.SpecReport) {
 		alias := AliasOf(report.Labels())
@@ -206,7 +207,9 @@ func runSpecs(path string) error {
 	ginkgo.It("cannot be forbidden", env.Claim("STUCK"), func(ctx ginkgo.SpecContext) {
 		refuse(ctx, []int{200}, func(what string) error {
 			if what == "forbid" {
-				return errors.New("the proxies do not hold it")
+				err := errors.New("the proxies do not hold it")
+				env.Trouble("the configuration can be changed", err) // by who changes it
+				return err
 			}
 			return nil
 		})
@@ -229,9 +232,34 @@ func runSpecs(path string) error {
 		flows := env.Probe(ctx, Measure{Count: 1, From: "outside"})
 		flows.Judge(evidence.Judgement{Outcome: evidence.True, Detail: flows.List[0].Result.Body})
 	})
+	ginkgo.It("is refused where another agent is served", env.Claim("BESIDE"), func(ctx ginkgo.SpecContext) {
+		env.Vantage = func(_ context.Context, agent string) (traffic.Client, error) {
+			status := map[string]int{"outside": 403, "inside": 200}[agent]
+			return &script{statuses: []int{status}, name: agent}, nil
+		}
+		env.Client = nil
+		page := traffic.Request{URL: "http://page.lab"}
+		flows := env.Refuse(ctx, Refusal{Requests: []traffic.Request{page}, Control: page, From: "outside", ControlFrom: "inside", Count: 2})
+		var who []string
+		for _, flow := range append(flows.List, flows.Controls...) {
+			who = append(who, flow.Result.Body)
+		}
+		flows.Judge(evidence.Judgement{Outcome: evidence.True, Detail: strings.Join(who, ", ")})
+	})
 	ginkgo.It("starts nowhere", env.Claim("NOWHERE"), func(ctx ginkgo.SpecContext) {
 		env.Vantage = func(context.Context, string) (traffic.Client, error) { return nil, errors.New("no such pod") }
 		env.Probe(ctx, Measure{Count: 1, From: "outside"})
+	})
+	ginkgo.It("notes what it has found", env.Claim("NOTED"), func(ctx ginkgo.SpecContext) {
+		env.Tried(Way{Name: "another port", From: "outside", To: "the server", Cause: Unreachable, Control: "the gateway"})
+		env.Finding("port %d is open", 27017)
+		env.Tried(Way{Name: "another name", Open: true})
+		refuse(ctx, []int{200}, nil)
+	})
+	ginkgo.It("leaves something behind", env.Claim("SPOILING"), func(ctx ginkgo.SpecContext) {
+		flows, _ := probe(ctx, 200)
+		flows.Judge(evidence.Judgement{Statement: "it holds", Outcome: evidence.True, Probes: len(flows.List)})
+		env.Spoil("the addresses are as they were", errors.New("another has it"))
 	})
 	ginkgo.It("needs what is not there", env.Claim("SKIPPED"), func() { ginkgo.Skip("there are no routes") })
 	ginkgo.RunSpecs(silent{}, "environment")
@@ -275,7 +303,8 @@ func TestEnvInSpecs(t *testing.T) {
 	done := func(detail string, before ...evidence.Judgement) []evidence.Judgement {
 		return append(before, evidence.Judgement{Statement: "what was done", Detail: detail})
 	}
-	const control = "control control control" // the positive control, and those that are judged
+	const spoilt = "what an earlier check had changed could not be taken back: leaves something behind: another has it"
+	const control = "control control control" // the positive control, which is judged beside what is refused
 	for alias, test := range map[string]struct {
 		state, failure string
 		judgements     []evidence.Judgement
@@ -289,16 +318,21 @@ func TestEnvInSpecs(t *testing.T) {
 			Detail: "control control control control control control control control CONTROL CONTROL"}}, true, true},
 		"GONE": {"failed", "the vantage point can send probes: send probe ID from script: the pod is gone",
 			unknown(Environment, "the vantage point can send probes", "send probe ID from script: the pod is gone"), true, false},
-		"REFUSED": {"passed", "", done(control + " " + control + " REFUSED REFUSED REFUSED REFUSED " + control + " 4 refused 6 controls"), true, true},
-		"CHANGED": {"passed", "", done("permit " + control + " " + control + " forbid CHANGED CHANGED CHANGED CHANGED permit " + control + " " + control + " 4 refused 6 controls"), true, true},
-		"STUCK": {"failed", "the configuration can be changed: the proxies do not hold it", done("permit "+control+" "+control+" forbid",
+		"REFUSED": {"passed", "", done(control + " REFUSED REFUSED REFUSED REFUSED " + control + " 4 refused 6 controls"), true, true},
+		"CHANGED": {"passed", "", done("permit " + control + " forbid CHANGED CHANGED CHANGED CHANGED permit " + control + " 4 refused 6 controls"), true, true},
+		"STUCK": {"failed", "the configuration can be changed: the proxies do not hold it", done("permit "+control+" forbid",
 			unknown(Environment, "the configuration can be changed", "the proxies do not hold it")...), true, false},
-		"RELAPSED": {"failed", "the configuration can be changed: the webhook is down", done("permit "+control+" "+control+" forbid RELAPSED RELAPSED RELAPSED RELAPSED permit",
+		"RELAPSED": {"failed", "the configuration can be changed: the webhook is down", done("permit "+control+" forbid RELAPSED RELAPSED RELAPSED RELAPSED permit",
 			unknown(Environment, "the configuration can be changed", "the webhook is down")...), true, false},
 		"ELSEWHERE": {"passed", "", []evidence.Judgement{{Outcome: evidence.True, Detail: "from outside"}}, true, true},
-		"NOWHERE":   {"failed", "the vantage point can be used: no such pod", unknown(Environment, "the vantage point can be used", "no such pod"), false, false},
-		"SKIPPED":   {"skipped", "there are no routes", nil, false, false},
-		"DISRUPTED": {"failed", "the check of DISRUPTED judged no probe", unknown(EvidenceMissing, "the check judges its probes", "the check judged no probe"), false, false},
+		"BESIDE": {"passed", "", []evidence.Judgement{{Outcome: evidence.True, Detail: "from outside, from outside, " +
+			"from inside, from inside, from inside, from inside, from inside, from inside"}}, true, true},
+		"NOWHERE": {"failed", "the vantage point can be used: no such pod", unknown(Environment, "the vantage point can be used", "no such pod"), false, false},
+		"NOTED":   {"passed", "", done(control + " NOTED NOTED NOTED NOTED " + control + " 4 refused 6 controls"), true, true},
+		"SKIPPED": {"skipped", "there are no routes", nil, false, false},
+		"SPOILING": {"passed", "", append([]evidence.Judgement{{Statement: "it holds", Outcome: evidence.True, Probes: 2}},
+			unknown(Environment, "the addresses are as they were", "another has it")...), true, true},
+		"DISRUPTED": {"failed", spoilt, []evidence.Judgement{{Statement: "the claim can be judged on this cluster", Outcome: evidence.Unknown, Cause: string(Environment), Detail: spoilt, Remedy: "run this claim alone"}}, false, false},
 	} {
 		t.Run(alias, func(t *testing.T) {
 			got := outcomes[alias]
@@ -317,5 +351,16 @@ func TestEnvInSpecs(t *testing.T) {
 				t.Errorf("true after %v, sample %v", got.Outcome.TrueAfter, got.Outcome.Sample)
 			}
 		})
+	}
+	wanted := Outcome{Findings: []string{"port 27017 is open"}, Ways: []Way{
+		{Name: "another port", From: "outside", To: "the server", Cause: Unreachable, Control: "the gateway"}, {Name: "another name", Open: true},
+	}}
+	for alias, outcome := range outcomes {
+		got := Outcome{Findings: outcome.Outcome.Findings, Ways: outcome.Outcome.Ways}
+		if alias != "NOTED" && (len(got.Findings) > 0 || len(got.Ways) > 0) {
+			t.Errorf("what NOTED has found is told of %s", alias)
+		} else if diff := cmp.Diff(wanted, got); alias == "NOTED" && diff != "" {
+			t.Errorf("what it has found (-want +got):\n%s", diff)
+		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/meshproof/meshproof/framework/traffic"
 )
 
-// Timeouts of the judging, which scale nothing: they bound waits for things that take milliseconds. How long evidence is
-// waited for, the proxies themselves tell: see evidence.Observer.Patience.
+// Timeouts of the judging: they bound waits for things that take milliseconds. How long evidence is waited for, the proxies
+// themselves tell: see evidence.Observer.Patience.
 const (
 	// ControlTimeout is how long the positive control may take to succeed three times in a row, unless an Env says otherwise.
 	ControlTimeout = 20 * time.Second
@@ -50,6 +50,7 @@ func (e *Env) Probe(ctx context.Context, measure Measure) evidence.Flows {
 	mark := e.Observer.Mark()
 	results := m.send(ctx, measure.Request, m.alias, measure.Count)
 	flows := m.collect(ctx, results, mark, measure.Witnesses)
+	m.steady(ctx)
 	flows.Counters = m.await(ctx, measure, before)
 	return m.told(flows)
 }
@@ -59,16 +60,19 @@ type Refusal struct {
 	// Requests must be refused. Control is served on the same path: it is sent before and after.
 	Requests []traffic.Request
 	Control  traffic.Request
-	// From names the agent that sends both; empty means the run's vantage point.
-	From string
+	// From names the agent that sends both; empty means the run's vantage point. ControlFrom, when set, names another one for the
+	// control, where the difference between the two is who sends them.
+	From, ControlFrom string
 	// Count is how many probes of each request the refusal is judged over.
 	Count int
 	// Witnesses are the records that every refused probe must leave, where it is refused.
 	Witnesses []evidence.Witness
 	// Served are the records that every control must leave, at the far side that sees nothing of what is refused.
 	Served []evidence.Witness
+	// Counters are read before the refused probes, and after them until they have moved by their number.
+	Counters []evidence.Counter
 	// Forbid and Permit, when set, are the difference between the two where it is not in the request: Forbid is called
-	// before the refused probes, Permit before each control.
+	// before the refused probes, Permit before each control. Both may replace pods, whose logs stay evidence.
 	Forbid, Permit func(ctx context.Context) error
 }
 
@@ -84,24 +88,31 @@ func (e *Env) Refuse(ctx context.Context, refusal Refusal) evidence.Flows {
 			m.abort("the configuration can be changed", err)
 		}
 	}
+	beside := m
+	if refusal.ControlFrom != "" {
+		beside = e.measurement(ctx, refusal.ControlFrom)
+	}
 	change(refusal.Permit)
-	m.control(ctx, refusal.Control)
 	mark := e.Observer.Mark()
-	controls := m.send(ctx, refusal.Control, "control", ControlSuccesses)
+	controls := beside.controls(ctx, refusal.Control)
 	change(refusal.Forbid)
+	before := m.read(ctx, refusal.Counters)
 	var results []traffic.Result
 	for _, request := range refusal.Requests {
 		results = append(results, m.send(ctx, request, m.alias, refusal.Count)...)
 	}
+	moved := m.await(ctx, Measure{Counters: refusal.Counters, Count: len(results)}, before)
 	change(refusal.Permit)
 	if refusal.Permit != nil {
-		m.control(ctx, refusal.Control)
+		controls = append(controls, beside.controls(ctx, refusal.Control)...)
+	} else {
+		controls = append(controls, beside.send(ctx, refusal.Control, "control", ControlSuccesses)...)
 	}
-	controls = append(controls, m.send(ctx, refusal.Control, "control", ControlSuccesses)...)
 	// The controls first: when their records are there, those of the refused probes before them are too.
 	served := m.collect(ctx, controls, mark, refusal.Served)
 	flows := m.collect(ctx, results, mark, refusal.Witnesses)
-	flows.Controls = served.List
+	flows.Controls, flows.Counters = served.List, moved
+	m.steady(ctx)
 	return m.told(flows)
 }
 
@@ -121,54 +132,68 @@ func (e *Env) measurement(ctx context.Context, agent string) *measurement {
 			m.abort("the vantage point can be used", err)
 		}
 	}
+	if err := e.Observer.Renew(ctx); err != nil {
+		m.abort("the pods of the path are ready", err)
+	}
 	return m
+}
+
+// steady ends the spec when a pod of the path has changed while probes were under way: what they met says nothing about the
+// mesh then.
+func (m *measurement) steady(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	if err := m.env.Observer.Steady(ctx); err != nil {
+		m.abort("the pods stay as they are while probes are under way", err)
+	}
 }
 
 // abort ends the spec because the cluster or the vantage point does not do what judging needs; the claim is inconclusive.
 func (m *measurement) abort(what string, err error) {
 	ginkgo.GinkgoHelper()
-	m.env.change(m.alias, func(o *Outcome) {
-		o.Judgements = append(o.Judgements, evidence.Judgement{
-			Statement: what, Outcome: evidence.Unknown, Cause: string(Environment), Detail: err.Error(),
-		})
-	})
+	m.env.Trouble(what, err)
 	ginkgo.Fail(what + ": " + err.Error())
 }
 
-// control sends the request until it was answered 200 three times in a row. It is not judged: it says from when on judging
-// is fair. When it does not succeed in time, judging goes on all the same, and shows why.
-func (m *measurement) control(ctx context.Context, request traffic.Request) {
+// controls returns what a refusal stands beside: the request that was served three times in a row, or, when it was not in
+// time, three more that show why.
+func (m *measurement) controls(ctx context.Context, request traffic.Request) []traffic.Result {
+	ginkgo.GinkgoHelper()
+	if served := m.control(ctx, request); served != nil {
+		return served
+	}
+	return m.send(ctx, request, "control", ControlSuccesses)
+}
+
+// control sends the request until it was served three times in a row, and returns these. It says from when on judging is
+// fair. When it does not succeed in time it returns none; judging goes on all the same, and shows why.
+func (m *measurement) control(ctx context.Context, request traffic.Request) (served []traffic.Result) {
 	timeout := ControlTimeout
 	if m.env.ControlTimeout != 0 {
 		timeout = m.env.ControlTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, m.env.TimeoutScale.Of(timeout))
 	defer cancel()
 	ticker := time.NewTicker(ControlPeriod)
 	defer ticker.Stop()
-	row := 0
-	first, started := time.Time{}, time.Now()
+	started := time.Now()
 	for {
 		result, err := m.client.Do(ctx, traffic.NewProbes(request, "control", 1)[0])
-		if err == nil && result.Err == "" && result.Status == 200 {
-			if row++; row == 1 {
-				first = result.StartedAt
-			}
-			if row == ControlSuccesses {
-				after := max(0, first.Sub(started))
+		if err == nil && result.Served() {
+			if served = append(served, result); len(served) == ControlSuccesses {
+				after := max(0, served[0].StartedAt.Sub(started))
 				m.env.change(m.alias, func(o *Outcome) {
 					if o.TrueAfter == nil {
 						o.TrueAfter = &after
 					}
 				})
-				return
+				return served
 			}
 			continue
 		}
-		row = 0
+		served = nil
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-ticker.C:
 		}
 	}
@@ -197,6 +222,16 @@ func (m *measurement) told(flows evidence.Flows) evidence.Flows {
 	flows.Judge = func(judgement evidence.Judgement) {
 		m.env.change(m.alias, func(o *Outcome) { o.Judgements = append(o.Judgements, judgement) })
 	}
+	for hop, count := range renumbered(flows) {
+		m.env.Finding("on the way to %s a translation of addresses changed the port of %d connections: they are joined by address, time and bytes", hop, count)
+	}
+	m.env.change(m.alias, func(o *Outcome) {
+		for _, flow := range slices.Concat(flows.List, flows.Controls) {
+			if flow.Result.Served() {
+				o.Latencies = append(o.Latencies, flow.Result.Duration)
+			}
+		}
+	})
 	if len(flows.List) > 0 {
 		m.env.change(m.alias, func(o *Outcome) {
 			if o.Sample == nil {
@@ -205,6 +240,19 @@ func (m *measurement) told(flows evidence.Flows) evidence.Flows {
 		})
 	}
 	return flows
+}
+
+// renumbered counts, by hop, the connections whose port was another one there than the hop before had.
+func renumbered(flows evidence.Flows) map[string]int {
+	counts := map[string]int{}
+	for _, flow := range slices.Concat(flows.List, flows.Controls) {
+		for _, line := range flow.Lines {
+			if line.Before != "" {
+				counts[line.Hop]++
+			}
+		}
+	}
+	return counts
 }
 
 func (m *measurement) read(ctx context.Context, counters []evidence.Counter) map[evidence.Counter]evidence.Reading {

@@ -2,11 +2,15 @@
 package pattern
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strings"
+
+	"github.com/meshproof/meshproof/framework/wait"
 )
 
 // Pattern is a mesh configuration with a known data path.
@@ -23,6 +27,12 @@ type Pattern struct {
 	Manifests fs.FS
 	// Mutants holds the YAML files of the ways to break the pattern (see package prove); each *.yaml in it is one.
 	Mutants fs.FS
+	// Hardened holds the YAML files, as an overlay has them, that mend what the source of the pattern leaves open; nil when
+	// there is no such variant. The claims are the same, and their specs turn what they expect (see Env.Hardened).
+	Hardened fs.FS
+	// Prepare, when set, does what the specs need beyond the objects, such as filling a database: it is called when the
+	// pattern has settled, and again whenever it is judged anew, so it must not mind what it did before.
+	Prepare func(ctx context.Context, env *Env) error
 	// Hops are the workloads whose evidence the claims use.
 	Hops []Hop
 	// Agents are the vantage points in the cluster; the first is where probes start when the runner cannot reach the path.
@@ -31,6 +41,10 @@ type Pattern struct {
 	Requirements []Requirement
 	// Claims are what the pattern promises; every one has a spec.
 	Claims []Claim
+	// Waits are what the specs and Prepare wait for beyond what the framework does (see Env.Within).
+	Waits []wait.Limit
+	// Exclusive names what the pattern shares with no other while it runs: patterns that name the same are not run at once.
+	Exclusive []string
 	// Deviations say, one line each, where the manifests differ from the pattern's source, and why.
 	Deviations []string
 	// Specs registers the specs with Ginkgo; it is called once, in the process that runs this pattern.
@@ -40,6 +54,7 @@ type Pattern struct {
 // Parameter is a value that the manifests use as ${Name}.
 type Parameter struct {
 	Name, Default, Description string
+	// Default may have ${name} for parameters before it.
 	// Namespace marks the name of a namespace of the run; a run's suffix is added to it.
 	Namespace bool
 	// Fixture, when set, names the program under fixtures/ whose image is the value.
@@ -55,6 +70,10 @@ type Parameter struct {
 	Compute func(Values) (string, error)
 	// Secret keeps the value out of reports.
 	Secret bool
+	// Parse, when set, makes the value of what a user gave, or says what is wrong with it.
+	Parse func(given string) (string, error)
+	// Unrendered says that no manifest need use it: it is for the specs, or for computing others.
+	Unrendered bool
 }
 
 // Observed is a value that the cluster decides, such as a Route's host or a load balancer's address: once the object is
@@ -65,6 +84,9 @@ type Observed struct {
 	// Paths are the places where the value may be, the first that has one counts. Each is of the fields that lead there; one
 	// that is a number chooses in a list.
 	Paths [][]string
+	// Address says that an address is wanted: a name is looked up, and its first IPv4 address taken; with All, all of them,
+	// with commas between.
+	Address, All bool
 }
 
 // Requirement is something that not every cluster has: an API kind.
@@ -120,8 +142,14 @@ type Claim struct {
 	Ends []string
 	// Requires names the requirements without which the claim is skipped.
 	Requires []string
+	// Period, when set, names the platform's own period that the claim waits for, such as "the kubelet's sync of Secrets". It is
+	// no time of the mesh's, and a mutant that does not concern the claim does not wait for it.
+	Period string
 	// Disruptive claims break what their neighbours measure: they run last, and restore what they change.
 	Disruptive bool
+	// Load says that the claim sends heavy load, which the user of a cluster other than the lab must allow. It is judged when no
+	// other pattern of the run installs or judges, and so is every claim of its pattern after it.
+	Load bool
 }
 
 // ID is the claim's identity, for example "basic-gateway/page-is-complete".
@@ -240,6 +268,9 @@ func (p Pattern) Validate() error {
 	return nil
 }
 
+// shortestSecret is how long a secret must be for the Redactor of reports to find it.
+const shortestSecret = 4
+
 // Values are a run's parameters, by name.
 type Values map[string]string
 
@@ -253,7 +284,7 @@ func (p Pattern) Values(set map[string]string, suffix string, image func(fixture
 	}
 	values := Values{}
 	for _, parameter := range p.Parameters {
-		value := parameter.Default
+		value := os.Expand(parameter.Default, func(name string) string { return values[name] })
 		if parameter.Fixture != "" {
 			value = image(parameter.Fixture)
 		}
@@ -264,6 +295,12 @@ func (p Pattern) Values(set map[string]string, suffix string, image func(fixture
 		switch {
 		case found:
 			value = given
+			if parameter.Parse != nil {
+				var err error
+				if value, err = parameter.Parse(given); err != nil {
+					return nil, fmt.Errorf("pattern %s: parameter %s (%s): %w", p.Name, parameter.Name, parameter.Description, err)
+				}
+			}
 		case parameter.Compute != nil:
 			continue // by Computed, of all the others
 		case parameter.Generate != nil:
@@ -271,6 +308,9 @@ func (p Pattern) Values(set map[string]string, suffix string, image func(fixture
 			if value, err = parameter.Generate(); err != nil {
 				return nil, fmt.Errorf("pattern %s: make a value for parameter %s: %w", p.Name, parameter.Name, err)
 			}
+		}
+		if parameter.Secret && len(value) < shortestSecret {
+			return nil, fmt.Errorf("pattern %s: parameter %s (%s) has fewer than %d characters: it could not be kept out of reports", p.Name, parameter.Name, parameter.Description, shortestSecret)
 		}
 		if value == "" {
 			return nil, fmt.Errorf("pattern %s: parameter %s has no value: set it with --set %s=VALUE (%s)", p.Name, parameter.Name, parameter.Name, parameter.Description)
@@ -294,6 +334,28 @@ func (p Pattern) Computed(values Values, set map[string]string) (Values, error) 
 		result[parameter.Name] = value
 	}
 	return result, nil
+}
+
+// Unrendered are the names of the parameters that no manifest need use.
+func (p Pattern) Unrendered() []string {
+	var names []string
+	for _, parameter := range p.Parameters {
+		if parameter.Unrendered {
+			names = append(names, parameter.Name)
+		}
+	}
+	return names
+}
+
+// Secrets are the values that reports must not show.
+func (p Pattern) Secrets(values Values) []string {
+	var secrets []string
+	for _, parameter := range p.Parameters {
+		if value := values[parameter.Name]; parameter.Secret && value != "" {
+			secrets = append(secrets, value)
+		}
+	}
+	return secrets
 }
 
 // Shown are the values that reports may show.

@@ -220,7 +220,7 @@ func generating(count *int) Pattern {
 		p.Parameters = append(p.Parameters,
 			Parameter{Name: "password", Secret: true, Description: "of the shop", Generate: func() (string, error) {
 				*count++
-				return strings.Repeat("x", *count), nil
+				return strings.Repeat("pass", *count), nil
 			}},
 			Parameter{Name: "url", Description: "with the password", Compute: func(v Values) (string, error) {
 				return "shop://" + v["password"] + "@" + v["hostname"], nil
@@ -234,7 +234,7 @@ func TestValuesAreGeneratedForEachRunAndComputedOfTheOthers(t *testing.T) {
 	count := 0
 	p := generating(&count)
 	image := func(string) string { return "image" }
-	for _, want := range []string{"<shop://x@shop.lab>", "<shop://xx@shop.lab>"} {
+	for _, want := range []string{"<shop://pass@shop.lab>", "<shop://passpass@shop.lab>"} {
 		values, err := p.Values(nil, "", image)
 		if err != nil {
 			t.Fatal(err)

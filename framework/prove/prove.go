@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/run"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
@@ -29,6 +30,8 @@ type Told interface {
 type Options struct {
 	// Unmet says, by name, which requirements of the pattern the cluster does not meet.
 	Unmet map[string]string
+	// Claims are those of the pattern.
+	Claims []pattern.Claim
 	// Sink is told of the events of every judging.
 	Sink run.Sink
 }
@@ -43,7 +46,7 @@ func Run(ctx context.Context, session *run.Session, mutants []Mutant, options Op
 // proof is one pattern, installed, with what is done to it.
 type proof struct {
 	session interface {
-		Judge(ctx context.Context, name, mutation string, sink run.Sink) (v1.Pattern, error)
+		Judge(ctx context.Context, name, mutation string, leave map[string]string, sink run.Sink) (v1.Pattern, error)
 		Mutate(ctx context.Context, file, shows string) (effect string, err error)
 		Restore(ctx context.Context) error
 	}
@@ -54,7 +57,7 @@ type proof struct {
 
 func (p proof) run(ctx context.Context, mutants []Mutant, told Told) ([]Result, error) {
 	started := time.Now()
-	baseline, err := p.session.Judge(ctx, "baseline", "", p.options.Sink)
+	baseline, err := p.session.Judge(ctx, "baseline", "", nil, p.options.Sink)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ func (p proof) one(ctx context.Context, m Mutant) (result Result, err error) {
 	}
 	result = Result{Mutant: m.Name, Says: m.Says, Score: NoEffect, Detail: "no proxy shows any effect"}
 	if effect != "" {
-		judged, err := p.session.Judge(ctx, filepath.Join("mutants", m.Name), file, p.options.Sink)
+		judged, err := p.session.Judge(ctx, filepath.Join("mutants", m.Name), file, p.leave(m), p.options.Sink)
 		if err != nil {
 			return Result{}, err
 		}
@@ -112,6 +115,17 @@ func (p proof) one(ctx context.Context, m Mutant) (result Result, err error) {
 		result.Effect = effect
 	}
 	return result, p.session.Restore(ctx)
+}
+
+// leave are the claims that a mutant is not judged by: those that wait for a period of the platform, unless it names them.
+func (p proof) leave(m Mutant) map[string]string {
+	leave := map[string]string{}
+	for _, claim := range p.options.Claims {
+		if _, named := m.wanted()[claim.Alias]; claim.Period != "" && !named {
+			leave[claim.Alias] = "it waits for " + claim.Period + ", and the mutant does not concern it"
+		}
+	}
+	return leave
 }
 
 func write(folder string, results []Result) error {

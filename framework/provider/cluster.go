@@ -2,6 +2,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,10 +39,15 @@ type Cluster struct {
 	Proxies map[string]string `json:"proxies,omitempty"`
 	// Images are the images of the fixtures, by program.
 	Images map[string]string `json:"images"`
+	// IdentifyTimeout, when set, is used instead of the constant of this name.
+	IdentifyTimeout time.Duration `json:"-"`
 
 	// Command starts a program where the runner of a pattern belongs: in the lab's network, or simply here.
 	Command func(ctx context.Context, program string, args ...string) (*exec.Cmd, error) `json:"-"`
 }
+
+// Lab is the Provider of a lab's cluster.
+const Lab = "lab"
 
 // UsageError is bad input: what the user named does not exist or cannot be read.
 type UsageError struct{ err error }
@@ -100,13 +106,13 @@ func (c *Cluster) RESTConfig(child bool) (*rest.Config, error) {
 	return config, nil
 }
 
-// identifyTimeout bounds the first contact with a cluster.
-const identifyTimeout = 15 * time.Second
+// IdentifyTimeout bounds the first contact with a cluster, unless it has a time of its own.
+const IdentifyTimeout = 15 * time.Second
 
 // Identify asks the cluster who it is, and which mesh it has. An API server that does not answer, and a cluster without a
 // mesh, are errors that say so. revision chooses among several control planes; empty means the default one, or the only one.
 func (c *Cluster) Identify(ctx context.Context, client *kube.Client, revision string) (v1.Cluster, error) {
-	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.IdentifyTimeout, IdentifyTimeout))
 	defer cancel()
 	identity := v1.Cluster{Provider: c.Provider, Name: c.Name, Context: c.Context, APIServer: serverOf(client.Config)}
 	namespace, err := client.Typed.CoreV1().Namespaces().Get(ctx, "kube-system", metav1.GetOptions{})

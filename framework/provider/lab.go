@@ -16,7 +16,7 @@ func FromLab(l *lab.Lab) *Cluster {
 		proxies[revision.Name] = "Envoy " + revision.Envoy
 	}
 	return &Cluster{
-		Provider: "lab", Name: l.Name, Kubeconfig: l.Kubeconfig, ChildKubeconfig: l.KubeconfigInside, Context: node.ContextName(l.Name),
+		Provider: Lab, Name: l.Name, Kubeconfig: l.Kubeconfig, ChildKubeconfig: l.KubeconfigInside, Context: node.ContextName(l.Name),
 		RunnerReachesServices: true, Proxies: proxies, Images: build.FixtureImages(),
 		Command: func(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
 			return l.Command(ctx, program, args...)

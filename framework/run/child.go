@@ -17,6 +17,7 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
 
+	"github.com/meshproof/meshproof/framework/evidence"
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/pattern"
 	v1 "github.com/meshproof/meshproof/reports/v1"
@@ -32,26 +33,29 @@ const cleanUpTimeout = 30 * time.Second
 // Child runs one pattern in this process: it reads its Job from in, and writes events to out. It returns false when a spec
 // failed or the pattern could not be run.
 func Child(patterns []pattern.Pattern, in io.Reader, out io.Writer) bool {
-	c := &child{journal: v1.NewJournal(out, v1.JournalOptions{})}
+	evidence.LimitMemory()
+	c := &child{journal: v1.NewJournal(out, v1.JournalOptions{Redactor: redactor}), alone: make(chan struct{})}
 	decoder := json.NewDecoder(in)
 	if err := decoder.Decode(&c.job); err != nil {
 		fmt.Fprintln(os.Stderr, "read the job:", err)
 		return false
 	}
-	go endWithParent(io.MultiReader(decoder.Buffered(), in))
+	go func() {
+		c.obey(decoder)
+		// The parent has ended: nobody would read the events of this process, and the next run removes what it left.
+		os.Exit(v1.ExitEnvironment)
+	}()
 	index := slices.IndexFunc(patterns, func(p pattern.Pattern) bool { return p.Name == c.job.Pattern })
 	if index < 0 {
 		fmt.Fprintf(os.Stderr, "there is no pattern %q\n", c.job.Pattern)
 		return false
 	}
 	c.pattern = patterns[index]
+	if err := redactor.Add(c.pattern.Secrets(c.job.Values)...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return false
+	}
 	return c.run()
-}
-
-// endWithParent ends the process when the parent does: nobody would read its events, and the next run removes what it left.
-func endWithParent(in io.Reader) {
-	_, _ = io.Copy(io.Discard, in)
-	os.Exit(v1.ExitEnvironment)
 }
 
 type child struct {
@@ -60,6 +64,11 @@ type child struct {
 	journal *v1.Journal
 	env     *pattern.Env
 	install *installation
+	// alone is closed when no other pattern installs or judges.
+	alone chan struct{}
+	// halting is the wish that no further check begins; decided are the claims, by alias, that have their verdict.
+	halting halting
+	decided map[string]bool
 
 	mu       sync.Mutex
 	problem  string
@@ -77,6 +86,11 @@ func (c *child) run() bool {
 	life, end := context.WithCancel(context.Background())
 	defer end()
 	ginkgo.BeforeSuite(func(ctx ginkgo.SpecContext) { c.setUp(ctx, life) })
+	return c.judgeAll()
+}
+
+// judgeAll runs the specs of the job's claims, and says the last word.
+func (c *child) judgeAll() bool {
 	c.register()
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	var filter []string
@@ -86,16 +100,20 @@ func (c *child) run() bool {
 	suite.LabelFilter = "/^(" + strings.Join(filter, "|") + ")$/"
 	reporter.NoColor, reporter.Verbose = true, true
 	passed := ginkgo.RunSpecs(failer{}, c.pattern.Name, suite, reporter)
+	if c.problem == "" {
+		c.skipRest()
+	}
 	c.emit(v1.Event{Type: v1.PatternFinished, Error: c.problem, Leftovers: c.leftover})
 	return passed
 }
 
 // register makes the environment and registers the pattern's specs, with what goes on around each of them.
 func (c *child) register() {
-	c.env = &pattern.Env{Pattern: c.pattern, Values: c.job.Values}
+	c.env = &pattern.Env{Pattern: c.pattern, Values: c.job.Values, Hardened: c.job.Options.Hardened, TimeoutScale: c.job.Options.TimeoutScale}
 	// At the top level, because Ginkgo heeds the priority of a spec, which is that of its claim, only there.
 	c.pattern.Specs(c.env)
 	ginkgo.BeforeEach(c.started)
+	ginkgo.JustAfterEach(c.diagnose)
 	ginkgo.AfterEach(c.env.RequireJudgement)
 	ginkgo.ReportAfterEach(c.finished)
 }
@@ -108,13 +126,22 @@ func (c *child) emit(event v1.Event) {
 	}
 }
 
-// phase runs one phase with its events; its error is returned as it is.
-func (c *child) phase(name string, work func() (detail string, err error)) error {
+// errInterrupted is the error of a phase that an interrupt ended: whatever else it then says of the cluster is misleading.
+var errInterrupted = errors.New("interrupted")
+
+// phase runs one phase with its events, and returns its error.
+func (c *child) phase(ctx context.Context, name string, work func() (detail string, err error)) error {
 	phase := v1.Phase{Name: name, StartedAt: time.Now()}
 	c.emit(v1.Event{Type: v1.PhaseStarted, Phase: &phase})
 	detail, err := work()
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		err = errInterrupted
+	}
 	phase.Detail, phase.Seconds = detail, time.Since(phase.StartedAt).Seconds()
-	if err != nil {
+	switch why := c.halting.reason(); {
+	case err != nil && errors.Is(context.Cause(ctx), errHalted):
+		phase.Detail = "given up; " + why
+	case err != nil:
 		phase.Error = err.Error()
 	}
 	c.emit(v1.Event{Type: v1.PhaseFinished, Phase: &phase})
@@ -137,10 +164,22 @@ func (c *child) setUp(ctx ginkgo.SpecContext, life context.Context) {
 	}
 	c.install = &installation{child: c, client: client, life: life}
 	if !c.job.Options.Keep && !c.job.Attached {
-		timeouts := c.job.Options.Timeouts
-		ginkgo.DeferCleanup(c.cleanUp, ginkgo.NodeTimeout(timeouts.Gone+cleanUpTimeout))
+		limit := c.cleanUpLimit()
+		ginkgo.DeferCleanup(c.cleanUp, ginkgo.NodeTimeout(limit), ginkgo.GracePeriod(limit))
 	}
-	if err := c.install.run(ctx); err != nil {
+	c.begin(ctx, c.install.run)
+}
+
+// begin installs, as long as checks may begin after it.
+func (c *child) begin(ctx context.Context, install func(context.Context) error) {
+	bound, release := c.halting.bound(ctx)
+	defer release()
+	err := install(bound)
+	switch why := c.halting.reason(); {
+	case err != nil && why != "":
+		c.skipRest()
+		ginkgo.Skip(why)
+	case err != nil:
 		c.fail(err)
 	}
 }
@@ -153,8 +192,16 @@ func (c *child) fail(err error) {
 	ginkgo.Fail(err.Error())
 }
 
-func (c *child) cleanUp(ctx ginkgo.SpecContext) {
-	err := c.phase(v1.PhaseCleanUp, func() (string, error) {
+func (c *child) cleanUpLimit() time.Duration {
+	return c.job.Options.Timeouts.Gone + c.job.Options.TimeoutScale.Of(cleanUpTimeout)
+}
+
+// cleanUp removes what is installed. An interrupt, which asks for just that, does not end it; a second one does, with the
+// process.
+func (c *child) cleanUp(interruptible ginkgo.SpecContext) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(interruptible), c.cleanUpLimit())
+	defer cancel()
+	err := c.phase(ctx, v1.PhaseCleanUp, func() (string, error) {
 		left, err := c.install.remove(ctx)
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -174,14 +221,72 @@ func (c *child) claimOf(labels []string) (pattern.Claim, bool) {
 	return c.pattern.Claim(pattern.AliasOf(labels))
 }
 
-func (c *child) started() {
+func (c *child) started(ctx ginkgo.SpecContext) {
 	if claim, found := c.claimOf(ginkgo.CurrentSpecReport().Labels()); found {
 		if why := c.job.Skipped[claim.Alias]; why != "" {
+			ginkgo.Skip(why)
+		}
+		if claim.Load {
+			c.awaitAlone(ctx)
+		}
+		if why := c.halting.reason(); why != "" {
+			c.skipRest()
 			ginkgo.Skip(why)
 		}
 		started := c.blank(claim)
 		started.StartedAt = time.Now()
 		c.emit(v1.Event{Type: v1.ClaimStarted, Claim: &started})
+		c.env.RequireUnspoilt()
+	}
+}
+
+// awaitAlone waits, before the first claim under load, until no other pattern of the run installs or judges: what is measured
+// from then on would be theirs, too. It has no limit of its own: it ends with the others, each of whose waits has one.
+func (c *child) awaitAlone(ctx context.Context) {
+	select {
+	case <-c.alone:
+		return
+	default:
+	}
+	if !c.job.Beside {
+		return
+	}
+	bound, release := c.halting.bound(ctx)
+	defer release()
+	_ = c.phase(bound, v1.PhaseWait, func() (string, error) { // what ends it otherwise ends the spec, too
+		select {
+		case <-c.alone:
+			return "no other pattern installs or judges", nil
+		case <-bound.Done():
+			return "", context.Cause(bound)
+		}
+	})
+}
+
+// decide tells the verdict of a claim, after which the others may not be begun any more.
+func (c *child) decide(claim v1.Claim) {
+	if c.decided == nil {
+		c.decided = map[string]bool{}
+	}
+	c.decided[claim.Alias] = true
+	c.emit(v1.Event{Type: v1.ClaimFinished, Claim: &claim})
+	if c.job.Options.FailFast && unproven(claim) {
+		c.halting.wish(notBegun(claim))
+	}
+}
+
+// skipRest tells of the claims without a verdict that they were not begun, when none is to begin any more.
+func (c *child) skipRest() {
+	why := c.halting.reason()
+	if why == "" {
+		return
+	}
+	for _, alias := range c.job.Claims {
+		if claim, found := c.pattern.Claim(alias); found && !c.decided[claim.Alias] {
+			skipped := c.blank(claim)
+			skipped.Verdict, skipped.Reason = v1.Skipped, why
+			c.decide(skipped)
+		}
 	}
 }
 
@@ -200,7 +305,8 @@ func (c *child) finished(report ginkgo.SpecReport) {
 	if verdict.Verdict != v1.Passed {
 		verdict.Look = c.keepDetails(claim, report, verdict)
 	}
-	c.emit(v1.Event{Type: v1.ClaimFinished, Claim: &verdict})
+	verdict.Source = sourceOf(report.LeafNodeLocation.FileName, report.LeafNodeLocation.LineNumber)
+	c.decide(verdict)
 }
 
 // keepDetails writes what a person needs who looks into a red check, and returns the folder relative to the report.
@@ -220,11 +326,5 @@ func (c *child) keepDetails(claim pattern.Claim, report ginkgo.SpecReport, verdi
 	return filepath.Join(c.pattern.Name, claim.Alias)
 }
 
-// redactor removes what looks like a secret from files that are not written by the journal.
-var redactor = func() *v1.Redactor {
-	r, err := v1.NewRedactor()
-	if err != nil {
-		panic(errors.Join(errors.New("a redactor without secrets"), err))
-	}
-	return r
-}()
+// redactor removes what looks like a secret, and the secrets of the patterns that this process runs, from all that it writes.
+var redactor = &v1.Redactor{}

@@ -49,5 +49,5 @@ func CleanTimeout(options Options) time.Duration {
 	if options.Timeouts.Gone > 0 {
 		return options.Timeouts.Gone
 	}
-	return mesh.DefaultTimeouts.Gone
+	return options.TimeoutScale.Of(mesh.DefaultTimeouts.Gone)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,6 +66,8 @@ type proxy struct {
 	// restless is how often more its routes change by themselves, silent that it does not answer.
 	restless atomic.Int64
 	silent   atomic.Bool
+	// endpoint is set when the page's cluster has a host.
+	endpoint atomic.Bool
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -86,10 +89,17 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.restless.Store(left - 1)
 		name += fmt.Sprint(left)
 	}
+	clusters := `{"cluster_statuses": []}`
+	if p.endpoint.Load() {
+		clusters = `{"cluster_statuses": [{"name": "outbound|80||page.shop.svc.cluster.local", "host_statuses": [{}]}]}`
+	}
+	if r.URL.Path == "/server_info" {
+		clusters = `{"version": "a/1.2.3/Clean/RELEASE/x", "command_line_options": {"file_flush_interval": "1s"}}`
+	}
 	answer := map[string]string{
 		"dynamic_listeners":       `{"configs": [{"@type": "` + types + `.admin.v3.ListenersConfigDump.DynamicListener", "name": "virtualInbound", "active_state": {"listener": {"name": "virtualInbound", "filter_chains": [` + chains + `]}}}]}`,
 		"dynamic_route_configs":   fmt.Sprintf(`{"configs": [{"@type": "%s.admin.v3.RoutesConfigDump.DynamicRouteConfig", "route_config": {"name": %q}}]}`, types, name),
-		"dynamic_active_clusters": `{}`, "": `{"cluster_statuses": []}`,
+		"dynamic_active_clusters": `{}`, "dynamic_active_secrets": `{}`, "": clusters,
 	}[r.URL.Query().Get("resource")]
 	_, _ = io.WriteString(w, answer)
 }
@@ -156,6 +166,45 @@ func TestConfigurationAppliesAndRestores(t *testing.T) {
 	want := []string{"apply ConfigMap shop/settings", "apply PeerAuthentication shop/page", "apply ConfigMap shop/settings", "delete PeerAuthentication shop/page"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigurationPatchesAndRestores(t *testing.T) {
+	c, server := configured(t, &proxy{})
+	const patches = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: \"${shop_namespace}\"}\ndata: {host: changed.lab}\n---\n" +
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: new, namespace: shop, annotations: {meshproof.dev/add: \"true\"}}\n"
+	if err := c.Patch(t.Context(), patches); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range c.now {
+		if object.GetLabels()["meshproof.dev/run"] != "r1" {
+			t.Errorf("%s has the labels %v", kube.Describe(object), object.GetLabels())
+		}
+	}
+	if err := c.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := server.Changes()
+	want := []string{"apply ConfigMap shop/new", "apply ConfigMap shop/settings", "apply ConfigMap shop/settings", "delete ConfigMap shop/new"}
+	slices.Sort(got[:min(2, len(got))]) // both are applied at once
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigurationRefusesAPatch(t *testing.T) {
+	c, server := configured(t, &proxy{})
+	for name, test := range map[string]struct{ patches, want string }{
+		"of what is not installed": {permissive, "the check's own manifests changes PeerAuthentication shop/page, which the pattern does not have"},
+		"in another namespace":     {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: bank, annotations: {meshproof.dev/add: \"true\"}}\n", "ConfigMap bank/a is outside the run's own namespaces (shop)"},
+		"an unknown parameter":     {"a: ${bank_namespace}\n", "${bank_namespace} has no value"},
+	} {
+		if err := c.Patch(t.Context(), test.patches); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %s", name, err, test.want)
+		}
+	}
+	if got := server.Changes(); len(got) > 0 {
+		t.Errorf("changes %v", got)
 	}
 }
 
@@ -234,15 +283,24 @@ func TestObserve(t *testing.T) {
 	path := []string{"status", "loadBalancer", "ingress", "0", "ip"}
 	server.Put(service(""))
 	client := server.Client(t)
-	if value, err := observe(t.Context(), client, service(""), [][]string{path}, 300*time.Millisecond); err == nil || value != "" || !strings.Contains(err.Error(), "services/gateway in shop to have status.loadBalancer.ingress.0.ip") {
+	whatever := func(string) bool { return true }
+	if value, err := observe(t.Context(), client, service(""), [][]string{path}, "a value", 300*time.Millisecond, whatever); err == nil || value != "" || !strings.Contains(err.Error(), "services/gateway in shop to have a value as status.loadBalancer.ingress.0.ip") {
 		t.Errorf("value %q, error %v", value, err)
 	}
 	go server.Put(service("ingress: [{ip: 10.0.0.7}]"))
-	if value, err := observe(t.Context(), client, service(""), [][]string{path}, time.Minute); err != nil || value != "10.0.0.7" {
+	if value, err := observe(t.Context(), client, service(""), [][]string{path}, "a value", time.Minute, whatever); err != nil || value != "10.0.0.7" {
+		t.Errorf("value %q, error %v", value, err)
+	}
+	another := func(seen string) bool { return seen == "10.0.0.8" }
+	if value, err := observe(t.Context(), client, service(""), [][]string{path}, "10.0.0.8", 300*time.Millisecond, another); err == nil || value != "" || !strings.Contains(err.Error(), "it has 10.0.0.7") {
+		t.Errorf("value %q, error %v", value, err)
+	}
+	go server.Put(service("ingress: [{ip: 10.0.0.8}]"))
+	if value, err := observe(t.Context(), client, service(""), [][]string{path}, "10.0.0.8", time.Minute, another); err != nil || value != "10.0.0.8" {
 		t.Errorf("value %q, error %v", value, err)
 	}
 	unknown := decode(t, "apiVersion: a.example/v1\nkind: Thing\nmetadata: {name: a}\n")[0]
-	if _, err := observe(t.Context(), client, unknown, [][]string{path}, time.Minute); err == nil || !strings.Contains(err.Error(), "find kind a.example/v1, Kind=Thing") {
+	if _, err := observe(t.Context(), client, unknown, [][]string{path}, "a value", time.Minute, whatever); err == nil || !strings.Contains(err.Error(), "find kind a.example/v1, Kind=Thing") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/meshproof/meshproof/framework/evidence"
+	"github.com/meshproof/meshproof/framework/evidence/envoy"
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
@@ -29,6 +31,8 @@ type installation struct {
 	// life ends with the suite: what the specs use must outlive the node that makes it.
 	life    context.Context
 	objects []*unstructured.Unstructured
+	// before are the statistics of the proxies when they had settled.
+	before map[*mesh.Proxy]envoy.Stats
 }
 
 func (i *installation) run(ctx context.Context) error {
@@ -37,26 +41,48 @@ func (i *installation) run(ctx context.Context) error {
 	if c.job.Attached {
 		return i.attach(ctx, started)
 	}
-	err := c.phase("install", func() (string, error) {
+	err := c.phase(ctx, "install", func() (string, error) {
 		if err := i.apply(ctx); err != nil {
 			return "", err
 		}
 		applied = time.Now()
 		pods, err := mesh.AwaitReady(ctx, i.client, i.objects, c.job.Options.Timeouts.Ready)
 		c.env.Installed = time.Now()
-		return fmt.Sprintf("%d objects, %d pods", len(i.objects), pods), err
+		variant := ""
+		if c.job.Options.Hardened {
+			variant = " of the hardened variant"
+		}
+		return fmt.Sprintf("%d objects%s, %d pods", len(i.objects), variant, pods), err
 	})
 	if err != nil {
 		return fmt.Errorf("install: %w", err)
 	}
 	if c.job.Options.AfterInstall != "" {
-		if err := c.phase("after-install", func() (string, error) { return c.job.Options.AfterInstall, i.afterInstall(ctx) }); err != nil {
+		if err := c.phase(ctx, "after-install", func() (string, error) { return c.job.Options.AfterInstall, i.afterInstall(ctx) }); err != nil {
 			return fmt.Errorf("after-install: %w", err)
 		}
 	}
-	err = c.phase("settle", func() (string, error) { return i.settle(ctx, started, applied) })
+	err = c.phase(ctx, "settle", func() (string, error) { return i.settle(ctx, started, applied) })
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
+	}
+	return i.prepare(ctx)
+}
+
+// prepare has the pattern do what its specs need beyond the objects. A mutant may be what keeps it from that: then the checks
+// tell.
+func (i *installation) prepare(ctx context.Context) error {
+	c := i.child
+	if c.pattern.Prepare == nil {
+		return nil
+	}
+	err := c.phase(ctx, "prepare", func() (string, error) { return "", c.pattern.Prepare(ctx, c.env) })
+	if err != nil && c.job.Mutation != "" && ctx.Err() == nil {
+		c.emit(v1.Event{Type: v1.Note, Message: "the mutant cannot be prepared: " + err.Error()})
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
 	}
 	return nil
 }
@@ -71,10 +97,10 @@ func (i *installation) attach(ctx context.Context, started time.Time) (err error
 		return err
 	}
 	c.env.Values, c.env.Installed = c.job.Values, started
-	if err := c.phase("settle", func() (string, error) { return i.settle(ctx, started, started) }); err != nil {
+	if err := c.phase(ctx, "settle", func() (string, error) { return i.settle(ctx, started, started) }); err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	return nil
+	return i.prepare(ctx)
 }
 
 // mutantSettle is how long a mutant's proxies may take to hold what it asks for. Whether they can is the mutant's affair;
@@ -100,9 +126,20 @@ func (i *installation) apply(ctx context.Context) error {
 		if !observed {
 			continue
 		}
-		value, err := observe(ctx, i.client, source, parameter.Observed.Paths, c.job.Options.Timeouts.Address)
+		value, err := observe(ctx, i.client, source, parameter.Observed.Paths, "a value", c.job.Options.Timeouts.Address, func(string) bool { return true })
 		if err != nil {
 			return fmt.Errorf("find out %s (%s): %w", parameter.Name, parameter.Description, err)
+		}
+		if parameter.Observed.Address {
+			addresses, err := addressesOf(ctx, value, c.job.Options.Timeouts.Address)
+			if err != nil {
+				return fmt.Errorf("find out %s (%s): %w", parameter.Name, parameter.Description, err)
+			}
+			value = addresses[0] // the only one that the patterns' source uses
+			if parameter.Observed.All {
+				slices.Sort(addresses) // a resolver turns them round
+				value = strings.Join(addresses, ",")
+			}
 		}
 		c.job.Values[parameter.Name] = value
 	}
@@ -128,11 +165,11 @@ func (i *installation) settle(ctx context.Context, since, applied time.Time) (st
 	if err != nil {
 		return "", err
 	}
-	expectations := mesh.Expectations(i.objects, i.workloads())
+	expectations := mesh.Expectations(i.objects, i.workloads(i.objects))
 	proxies := observer.Proxies()
 	timeout := c.job.Options.Timeouts.Settle
 	if c.job.Mutation != "" {
-		timeout, c.env.ControlTimeout = mutantSettle, mutantControl
+		timeout, c.env.ControlTimeout = c.job.Options.TimeoutScale.Of(mutantSettle), mutantControl
 	}
 	err = mesh.Settle(ctx, proxies, expectations, applied, timeout, func(proxy *mesh.Proxy, count int, after time.Duration) {
 		convergence := v1.Convergence{Proxy: proxy.String(), Expects: fmt.Sprintf("%d expectations", count), Seconds: after.Seconds()}
@@ -148,6 +185,12 @@ func (i *installation) settle(ctx context.Context, since, applied time.Time) (st
 	if err := observer.ReadFormats(ctx); err != nil {
 		return "", err
 	}
+	if c.job.Formats != "" {
+		if err := observer.Remember(c.job.Formats); err != nil {
+			return "", err
+		}
+	}
+	observer.ScaleWaits(c.job.Options.TimeoutScale)
 	c.env.Observer = observer
 	c.env.Configuration = &configuration{install: i, now: i.objects}
 	c.env.Unmet, c.env.Vantage = c.job.Unmet, i.agent
@@ -160,6 +203,8 @@ func (i *installation) settle(ctx context.Context, since, applied time.Time) (st
 	if err := i.meet(ctx, proxies); err != nil {
 		return "", err
 	}
+	i.record(ctx, proxies)
+	i.begin(ctx, proxies)
 	return fmt.Sprintf("%d of %d proxies hold the configuration", len(proxies), len(proxies)), nil
 }
 
@@ -181,21 +226,32 @@ func (i *installation) meet(ctx context.Context, proxies []*mesh.Proxy) error {
 func (i *installation) hops() []evidence.Hop {
 	c := i.child
 	var hops []evidence.Hop
+	podless := i.podless(i.objects) // a selector that cannot be parsed is left to Observe, which refuses it
 	for _, hop := range c.pattern.Hops {
 		namespace := c.job.Values[hop.Namespace]
-		// A selector that cannot be parsed is left to Observe, which refuses it.
-		selector, err := labels.Parse(hop.Selector)
 		hops = append(hops, evidence.Hop{
 			Name: hop.Name, Namespace: namespace, Selector: hop.Selector,
 			Proxy: hop.Kind != pattern.Plain, Container: hop.Container,
-			Absent: err == nil && !mesh.HasPods(i.objects, namespace, selector),
+			Absent: slices.Contains(podless, hop.Name),
 		})
 	}
 	return hops
 }
 
-// workloads are the hops with the labels of their pods, as the manifests have them.
-func (i *installation) workloads() []mesh.Workload {
+// podless are the hops to which the objects give no pod.
+func (i *installation) podless(objects []*unstructured.Unstructured) []string {
+	var names []string
+	for _, hop := range i.child.pattern.Hops {
+		selector, err := labels.Parse(hop.Selector)
+		if err == nil && !mesh.HasPods(objects, i.child.job.Values[hop.Namespace], selector) {
+			names = append(names, hop.Name)
+		}
+	}
+	return names
+}
+
+// workloads are the hops with the labels of their pods, as the objects have them.
+func (i *installation) workloads(objects []*unstructured.Unstructured) []mesh.Workload {
 	var workloads []mesh.Workload
 	for _, hop := range i.child.pattern.Hops {
 		if hop.Kind == pattern.Plain {
@@ -207,7 +263,7 @@ func (i *installation) workloads() []mesh.Workload {
 		if err != nil {
 			continue // Observe has refused it
 		}
-		for _, object := range i.objects {
+		for _, object := range objects {
 			podLabels, _, _ := unstructured.NestedStringMap(object.Object, "spec", "template", "metadata", "labels")
 			if object.GetNamespace() == namespace && len(podLabels) > 0 && selector.Matches(labels.Set(podLabels)) {
 				workload.Labels = podLabels
@@ -222,7 +278,7 @@ func (i *installation) workloads() []mesh.Workload {
 func (i *installation) vantagePoint(ctx context.Context) (traffic.Client, error) {
 	c := i.child
 	if c.job.Client == "runner" {
-		return traffic.Runner{}, nil
+		return traffic.Patient(traffic.Runner{}, c.job.Options.TimeoutScale), nil
 	}
 	if len(c.pattern.Agents) == 0 {
 		return nil, fmt.Errorf("pattern %s has no agent to send from: choose the runner with --client", c.pattern.Name)
@@ -237,7 +293,11 @@ func (i *installation) agent(ctx context.Context, name string) (traffic.Client, 
 	if !found {
 		return nil, fmt.Errorf("pattern %s has no agent %q", c.pattern.Name, name)
 	}
-	return agentClient(ctx, i.life, i.client, agent, c.job.Values)
+	client, err := agentClient(ctx, i.life, i.client, agent, c.job.Values)
+	if err != nil {
+		return nil, err
+	}
+	return traffic.Patient(client, c.job.Options.TimeoutScale), nil
 }
 
 // agentClient reaches an agent by a forwarded port, until life ends.

@@ -1,9 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
 
@@ -14,7 +16,7 @@ import (
 
 // judge makes the verdict of a claim from the end of its spec and the judgements made in it.
 //
-// A spec that passed without any judgement has proven nothing. One that failed has failed its claim only when a judgement
+// A spec that passed without any judgement has proven nothing, and one whose cluster was in trouble not all. One that failed has failed its claim only when a judgement
 // was contradicted, or an assertion of the author's own was; a panic, a time-out, an interruption and missing evidence say
 // nothing of the mesh, and leave the claim inconclusive.
 func judge(claim v1.Claim, report types.SpecReport, outcome pattern.Outcome) v1.Claim {
@@ -23,19 +25,33 @@ func judge(claim v1.Claim, report types.SpecReport, outcome pattern.Outcome) v1.
 		seconds := outcome.TrueAfter.Seconds()
 		claim.TrueAfterSeconds = &seconds
 	}
+	claim.MedianLatency = medianLatency(outcome.Latencies)
+	claim.Findings = outcome.Findings
+	for _, way := range outcome.Ways {
+		claim.Ways = append(claim.Ways, v1.Way{Name: way.Name, From: way.From, To: way.To, Redirected: way.Redirected, Open: way.Open, Cause: string(way.Cause), Control: way.Control})
+	}
+	for _, c := range outcome.Ceilings {
+		claim.Ceilings = append(claim.Ceilings, v1.Ceiling{
+			Subset: c.Subset, Configured: c.Configured, Ceiling: c.Most(), Proxies: c.Proxies, Workers: c.Workers, Endpoints: c.Endpoints,
+			Offered: c.Offered, Measured: c.Measured, Queued: c.Queued, Overflowed: c.Overflowed, Rejected: c.Rejected,
+		})
+	}
 	var ends []string
 	for _, judgement := range outcome.Judgements {
 		claim.Judgements = append(claim.Judgements, v1.Judgement{Statement: judgement.Statement, Verdict: verdictOf(judgement.Outcome), Detail: judgement.Detail})
-		claim.Probes = max(claim.Probes, judgement.Probes)
+		claim.Probes = cmp.Or(claim.Probes, judgement.Probes) // later ones may be about controls
 		if !slices.Contains(ends, judgement.End) {
 			ends = append(ends, judgement.End)
 		}
 	}
 	decisive, found := decisiveJudgement(outcome.Judgements)
+	if report.State == types.SpecStatePassed {
+		decisive, found = trouble(outcome.Judgements) // a matcher that had to be false is no reason
+	}
 	switch {
 	case report.State == types.SpecStatePassed && len(outcome.Judgements) == 0:
 		claim.Verdict, claim.Reason, claim.Cause = v1.Inconclusive, "the check judged no probe", string(pattern.EvidenceMissing)
-	case report.State == types.SpecStatePassed:
+	case report.State == types.SpecStatePassed && !found:
 		claim.Verdict, claim.Summary = v1.Passed, fmt.Sprintf("%d of %d probes: %s", claim.Probes, claim.Probes, strings.Join(ends, " = "))
 		if outcome.Sample != nil {
 			claim.Evidence = []v1.Evidence{describeFlow(*outcome.Sample)}
@@ -58,6 +74,20 @@ func judge(claim v1.Claim, report types.SpecReport, outcome pattern.Outcome) v1.
 	return claim
 }
 
+// medianLatency is the median with the interval that it lies in. Too few probes have no such interval: then it is all of them.
+func medianLatency(latencies []time.Duration) *v1.MedianLatency {
+	if len(latencies) == 0 {
+		return nil
+	}
+	sorted := slices.Sorted(slices.Values(latencies))
+	low, high, known := evidence.Interval(sorted, 0.5)
+	if !known {
+		low, high = sorted[0], sorted[len(sorted)-1]
+	}
+	middle := (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+	return &v1.MedianLatency{Probes: len(sorted), Seconds: middle.Seconds(), Low: low.Seconds(), High: high.Seconds()}
+}
+
 // decisiveJudgement is the first that was contradicted, or else the first without evidence.
 func decisiveJudgement(judgements []evidence.Judgement) (evidence.Judgement, bool) {
 	for _, wanted := range []evidence.Outcome{evidence.False, evidence.Unknown} {
@@ -68,6 +98,17 @@ func decisiveJudgement(judgements []evidence.Judgement) (evidence.Judgement, boo
 		}
 	}
 	return evidence.Judgement{}, false
+}
+
+// trouble is the first judgement that the cluster kept from being made.
+func trouble(judgements []evidence.Judgement) (evidence.Judgement, bool) {
+	index := slices.IndexFunc(judgements, func(j evidence.Judgement) bool {
+		return j.Outcome == evidence.Unknown && j.Cause == string(pattern.Environment)
+	})
+	if index < 0 {
+		return evidence.Judgement{}, false
+	}
+	return judgements[index], true
 }
 
 func verdictOf(outcome evidence.Outcome) v1.Verdict {
@@ -95,10 +136,7 @@ func describeFlows(flows []evidence.Flow) []v1.Evidence {
 // describeFlow tells what each end recorded about a probe, in the order of the path.
 func describeFlow(flow evidence.Flow) v1.Evidence {
 	result := flow.Result
-	answer := fmt.Sprintf("status %d after %d ms", result.Status, result.Duration.Milliseconds())
-	if result.Err != "" {
-		answer = "no whole answer: " + result.Err
-	}
+	answer := fmt.Sprintf("%s after %d ms", result.Outcome(), result.Duration.Milliseconds())
 	described := v1.Evidence{Probe: flow.ID(), Items: []v1.EvidenceItem{{
 		End: "client", Text: fmt.Sprintf("%s -> %s %s", orDash(result.LocalAddress), orDash(result.RemoteAddress), answer),
 	}}}
@@ -107,10 +145,14 @@ func describeFlow(flow evidence.Flow) v1.Evidence {
 		if line.Inbound() {
 			side = "in"
 		}
+		from := orDash(line.DownstreamRemote)
+		if line.Before != "" {
+			from += " (translated from " + line.Before + ")"
+		}
 		described.Items = append(described.Items, v1.EvidenceItem{
 			End:    line.Hop,
-			Text:   fmt.Sprintf("%s: %s -> %s cluster %s status %d", side, orDash(line.DownstreamRemote), orDash(line.UpstreamHost), orDash(line.UpstreamCluster), line.ResponseCode),
-			Fields: map[string]string{"line": line.Raw, "pod": line.Pod},
+			Text:   fmt.Sprintf("%s: %s -> %s cluster %s status %d", side, from, orDash(line.UpstreamHost), orDash(line.UpstreamCluster), line.ResponseCode),
+			Fields: map[string]string{"line": line.Raw, "pod": line.Pod, v1.ClusterField: line.UpstreamCluster},
 		})
 	}
 	for _, record := range flow.Records {

@@ -48,6 +48,7 @@ func TestJudge(t *testing.T) {
 	told := map[string]v1.Judgement{
 		"true": {Statement: "it answers", Verdict: v1.Passed, Detail: "20 of 20 probes"}, "also": {Statement: "it passes", Verdict: v1.Passed, Detail: "20 of 20 probes"},
 		"false":   {Statement: "it arrives", Verdict: v1.Failed, Detail: "probe 3 of 20 did not"},
+		"trouble": {Statement: "the address comes back", Verdict: v1.Inconclusive, Detail: "another has it"},
 		"unknown": {Statement: "it is served", Verdict: v1.Inconclusive, Detail: "probe 1 of 20 has no record"},
 	}
 	sample := flowsOf("p1")[0]
@@ -68,6 +69,10 @@ func TestJudge(t *testing.T) {
 		"passed, by a statement that had to be false": {
 			specReport(types.SpecStatePassed, ""), []evidence.Judgement{isFalse}, nil,
 			v1.Claim{Verdict: v1.Passed, Summary: "20 of 20 probes: page log", Probes: 20}, []string{"false"},
+		},
+		"passed, on a cluster in trouble": {
+			specReport(types.SpecStatePassed, ""), []evidence.Judgement{isFalse, {Statement: "the address comes back", Outcome: evidence.Unknown, Cause: "environment", Detail: "another has it"}}, nil,
+			v1.Claim{Verdict: v1.Inconclusive, Reason: "not known: the address comes back", Cause: "environment", Summary: "another has it", Probes: 20}, []string{"false", "trouble"},
 		},
 		"passed, and judged nothing": {
 			specReport(types.SpecStatePassed, ""), nil, &sample,
@@ -134,8 +139,8 @@ func TestDescribeFlow(t *testing.T) {
 			Probe: traffic.Probe{ID: "mp-SH1-0123456789ab-1"}, Status: 200, Duration: 12 * time.Millisecond, LocalAddress: "10.0.0.9:50000", RemoteAddress: "10.0.0.1:80",
 		},
 		Lines: []evidence.Line{
-			{Hop: "gateway", Pod: "gateway-1", Raw: "raw line", Line: accesslog.Line{
-				DownstreamRemote: "10.0.0.9:50000", UpstreamHost: "10.0.0.7:9080", UpstreamCluster: "outbound|9080||page.lab", ResponseCode: 200}},
+			{Hop: "gateway", Pod: "gateway-1", Raw: "raw line", Before: "10.0.0.9:50000", Line: accesslog.Line{
+				DownstreamRemote: "10.0.0.9:1077", UpstreamHost: "10.0.0.7:9080", UpstreamCluster: "outbound|9080||page.lab", ResponseCode: 200}},
 			{Hop: "page", Line: accesslog.Line{UpstreamCluster: "inbound|9080||"}},
 			{Hop: "page"},
 		},
@@ -144,9 +149,9 @@ func TestDescribeFlow(t *testing.T) {
 	}
 	want := v1.Evidence{Probe: "mp-SH1-0123456789ab-1", Items: []v1.EvidenceItem{
 		{End: "client", Text: "10.0.0.9:50000 -> 10.0.0.1:80 status 200 after 12 ms"},
-		{End: "gateway", Text: "out: 10.0.0.9:50000 -> 10.0.0.7:9080 cluster outbound|9080||page.lab status 200", Fields: map[string]string{"line": "raw line", "pod": "gateway-1"}},
-		{End: "page", Text: "in: - -> - cluster inbound|9080|| status 0", Fields: map[string]string{"line": "", "pod": ""}},
-		{End: "page", Text: "out: - -> - cluster - status 0", Fields: map[string]string{"line": "", "pod": ""}},
+		{End: "gateway", Text: "out: 10.0.0.9:1077 (translated from 10.0.0.9:50000) -> 10.0.0.7:9080 cluster outbound|9080||page.lab status 200", Fields: map[string]string{"line": "raw line", "pod": "gateway-1", "cluster": "outbound|9080||page.lab"}},
+		{End: "page", Text: "in: - -> - cluster inbound|9080|| status 0", Fields: map[string]string{"line": "", "pod": "", "cluster": "inbound|9080||"}},
+		{End: "page", Text: "out: - -> - cluster - status 0", Fields: map[string]string{"line": "", "pod": "", "cluster": ""}},
 		{End: "server", Text: "page v1 in pod page-1, status 200, peer certificate -", Fields: map[string]string{"path": "/p", "host": "page.lab", "X-Request-Id": "r1"}},
 	}}
 	if diff := cmp.Diff(want, describeFlow(flow)); diff != "" {
@@ -156,7 +161,7 @@ func TestDescribeFlow(t *testing.T) {
 
 func TestDescribeFlowWithoutAWholeAnswer(t *testing.T) {
 	got := describeFlow(evidence.Flow{Result: traffic.Result{Status: 200, Err: "unexpected EOF"}})
-	if want := "- -> - no whole answer: unexpected EOF"; got.Items[0].Text != want {
+	if want := "- -> - status 200, and no whole answer: unexpected EOF after 0 ms"; got.Items[0].Text != want {
 		t.Errorf("%q, want %q", got.Items[0].Text, want)
 	}
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,8 +35,8 @@ const holderAnnotation = "meshproof.dev/holder"
 // leaseDuration is how long a run that was killed on another machine keeps its names.
 const leaseDuration = 15 * time.Second
 
-// leaseTimes are how long a Lease is good, for how long its renewal is tried, and how often.
-type leaseTimes struct{ duration, deadline, period time.Duration }
+// leaseTimes are how long a Lease is good, for how long its renewal is tried, and how often; and how long it may take to get it.
+type leaseTimes struct{ duration, deadline, period, got time.Duration }
 
 var usualLease = leaseTimes{duration: leaseDuration, deadline: 10 * time.Second, period: 2 * time.Second}
 
@@ -101,7 +102,7 @@ func claimNames(ctx context.Context, client *kube.Client, runID, patternName str
 	}
 	made := 0
 	// An interrupt does not cut a request short: whether its namespace has been made would not be known.
-	making, cancel := context.WithTimeout(context.WithoutCancel(ctx), holdTimeout)
+	making, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(timeouts.Lease, mesh.DefaultTimeouts.Lease))
 	defer cancel()
 	for _, name := range namespaces {
 		if err = context.Cause(ctx); err != nil {
@@ -116,7 +117,9 @@ func claimNames(ctx context.Context, client *kube.Client, runID, patternName str
 	}
 	switch {
 	case err == nil:
-		release, err = hold(ctx, client, runID, namespaces[0], usualLease)
+		times := usualLease
+		times.got = timeouts.Lease
+		release, err = hold(ctx, client, runID, namespaces[0], times)
 	case apierrors.IsAlreadyExists(err):
 		err = &ConflictError{fmt.Sprintf("another run has just made namespace %s: use --suffix to keep two runs apart", namespaces[made])}
 	default:
@@ -189,9 +192,6 @@ func expired(lease *coordinationv1.Lease) bool {
 	return time.Since(lease.Spec.RenewTime.Time) > time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second
 }
 
-// holdTimeout is how long a Lease in a namespace that was just made may take to be got.
-const holdTimeout = 10 * time.Second
-
 // hold gets the Lease and renews it until release is called, also when an API server that does not answer has kept it from
 // being renewed for a while.
 func hold(ctx context.Context, client *kube.Client, runID, namespace string, times leaseTimes) (release func(), err error) {
@@ -199,6 +199,7 @@ func hold(ctx context.Context, client *kube.Client, runID, namespace string, tim
 	if err != nil {
 		return nil, err
 	}
+	limit := cmp.Or(times.got, mesh.DefaultTimeouts.Lease)
 	held := make(chan struct{})
 	var once sync.Once
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
@@ -232,8 +233,8 @@ func hold(ctx context.Context, client *kube.Client, runID, namespace string, tim
 	case <-ctx.Done():
 		stop()
 		return nil, context.Cause(ctx)
-	case <-time.After(holdTimeout):
+	case <-time.After(limit):
 		stop()
-		return nil, errors.New("the Lease of namespace " + namespace + " could not be got within " + holdTimeout.String())
+		return nil, errors.New("the Lease of namespace " + namespace + " could not be got within " + limit.String())
 	}
 }

@@ -30,8 +30,12 @@ func TestMain(m *testing.M) {
 // of each claim, and a host name as if the cluster had told it.
 func playChild() error {
 	var job Job
-	if err := json.NewDecoder(os.Stdin).Decode(&job); err != nil {
+	orders := json.NewDecoder(os.Stdin)
+	if err := orders.Decode(&job); err != nil {
 		return err
+	}
+	if job.Options.FailFast {
+		return playFailFast(job, orders)
 	}
 	journal := v1.NewJournal(os.NewFile(EventsFD, "events"), v1.JournalOptions{})
 	told := v1.Pattern{Name: job.Pattern, Parameters: map[string]string{"hostname": "told.lab"}}

@@ -7,16 +7,23 @@ import (
 	"github.com/meshproof/meshproof/framework/pattern"
 )
 
-func unknownPattern(patterns []pattern.Pattern, name string) error {
-	var names []string
-	nearest, least := "", len(name)/2+2
-	for _, p := range patterns {
-		names = append(names, p.Name)
-		if distance := editDistance(name, p.Name); distance < least {
-			nearest, least = p.Name, distance
+// Nearest is the one of the names that a mistyped one was probably meant to be; empty when none is near.
+func Nearest(mistyped string, names []string) string {
+	nearest, least := "", len(mistyped)/2+2
+	for _, name := range names {
+		if distance := editDistance(mistyped, name); distance < least {
+			nearest, least = name, distance
 		}
 	}
-	if nearest != "" {
+	return nearest
+}
+
+func unknownPattern(patterns []pattern.Pattern, name string) error {
+	var names []string
+	for _, p := range patterns {
+		names = append(names, p.Name)
+	}
+	if nearest := Nearest(name, names); nearest != "" {
 		return fmt.Errorf("there is no pattern %q; did you mean %s?", name, nearest)
 	}
 	return fmt.Errorf("there is no pattern %q; the patterns: %s", name, strings.Join(names, ", "))

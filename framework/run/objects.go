@@ -21,9 +21,14 @@ func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := mesh.Render(p.Manifests, values)
+	objects, err := mesh.Render(p.Manifests, values, p.Unrendered()...)
 	if err != nil {
 		return nil, err
+	}
+	if job.Options.Hardened {
+		if objects, err = mesh.Harden(objects, p.Hardened, values); err != nil {
+			return nil, err
+		}
 	}
 	for _, overlay := range []string{job.Options.Overlay, job.Mutation} {
 		if overlay == "" {
@@ -130,12 +135,48 @@ func firstStage(p pattern.Pattern, job Job) (stages, error) {
 			return stages{}, fmt.Errorf("parameter %s cannot be told by %s, which needs a value itself that is not known before", name, kube.Describe(source))
 		}
 	}
+	var later []*unstructured.Unstructured
 	for _, object := range objects {
-		if !mentions(object, unknown) {
+		if mentions(object, unknown) {
+			later = append(later, object)
+		}
+	}
+	for _, object := range objects {
+		// A pod without what it mounts would look for it again after ever longer breaks.
+		if !mentions(object, unknown) && !mounts(object, later) {
 			result.first = append(result.first, object)
 		}
 	}
 	return result, nil
+}
+
+// mounts tells whether a workload uses one of the Secrets or ConfigMaps.
+func mounts(workload *unstructured.Unstructured, objects []*unstructured.Unstructured) bool {
+	pod, found, _ := unstructured.NestedMap(workload.Object, "spec", "template", "spec")
+	if !found {
+		return false
+	}
+	return slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool {
+		kind := o.GetKind()
+		return (kind == "Secret" || kind == "ConfigMap") && o.GetNamespace() == workload.GetNamespace() && holds(pod, o.GetName())
+	})
+}
+
+// holds tells whether one of the values in there is this text.
+func holds(value any, text string) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, field := range v {
+			if holds(field, text) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(entry any) bool { return holds(entry, text) })
+	case string:
+		return v == text
+	}
+	return false
 }
 
 func sameObject(a, b *unstructured.Unstructured) bool {

@@ -5,6 +5,8 @@ package run
 import (
 	"fmt"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/provider"
+	"github.com/meshproof/meshproof/framework/wait"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
@@ -21,26 +24,40 @@ import (
 type Options struct {
 	// Claims restricts the run to these (aliases, slugs or IDs).
 	Claims []string `json:"claims,omitempty"`
+	// Focus restricts it to claims whose ID, alias or text this regular expression matches; empty means any.
+	Focus string `json:"focus,omitempty"`
+	// FailFast begins no further check, of any pattern, after the first claim that failed or is inconclusive.
+	FailFast bool `json:"failFast,omitempty"`
 	// Require lists claims that must not be skipped, or "all".
 	Require []string `json:"require,omitempty"`
 	// Set gives parameters other values.
 	Set map[string]string `json:"set,omitempty"`
+	// SetFiles are the same by the names of files, whose contents are the values.
+	SetFiles map[string]string `json:"-"`
+	// MongoDBImage is the parameter mongodb_image of all patterns that have it.
+	MongoDBImage string `json:"mongodbImage,omitempty"`
 	// Suffix is added to the names of the run's namespaces, to keep two runs apart.
 	Suffix string `json:"suffix,omitempty"`
 	// Overlay is a kustomization folder or a file of patches.
 	Overlay string `json:"overlay,omitempty"`
+	// Hardened installs the hardened variant of patterns that have one.
+	Hardened bool `json:"hardened,omitempty"`
 	// Revision chooses the control plane.
 	Revision string `json:"revision,omitempty"`
 	// Client is "auto", "runner" or "pod".
 	Client string `json:"client,omitempty"`
+	// AllowLoad lets claims send heavy load to a cluster that is no lab.
+	AllowLoad bool `json:"allowLoad,omitempty"`
 	// Keep leaves everything installed.
 	Keep bool `json:"keep,omitempty"`
 	// AfterInstall is a shell command that runs between install and settle.
 	AfterInstall string `json:"afterInstall,omitempty"`
-	// Jobs is how many patterns run at once; 0 means 1.
+	// Jobs is how many patterns run at once, beside those that have judged and only clean up; 0 means 1.
 	Jobs int `json:"jobs,omitempty"`
-	// Timeouts are the named waits; zero means mesh.DefaultTimeouts.
+	// Timeouts are the named waits of an install and a clean-up; zero means mesh.DefaultTimeouts, times TimeoutScale.
 	Timeouts mesh.Timeouts `json:"timeouts"`
+	// TimeoutScale is the factor of all waits that Waits lists; zero means 1.
+	TimeoutScale wait.Scale `json:"timeoutScale,omitempty"`
 	// ResultsDir is where the run's folder is made.
 	ResultsDir string `json:"resultsDir,omitempty"`
 	// Args are the words of the command line, for the report.
@@ -66,6 +83,8 @@ type Job struct {
 	Client string `json:"client"`
 	// Results is the pattern's folder of the results.
 	Results string `json:"results"`
+	// Beside says that the run has other patterns, for whose claims one under load waits.
+	Beside bool `json:"beside,omitempty"`
 	// Unmet says why the cluster does not meet a requirement, by its name; Skipped says why a claim is not run, by alias.
 	Unmet   map[string]string `json:"unmet,omitempty"`
 	Skipped map[string]string `json:"skipped,omitempty"`
@@ -73,6 +92,8 @@ type Job struct {
 	Mutation string `json:"mutation,omitempty"`
 	// Attached says that the objects are installed already, and stay.
 	Attached bool `json:"attached,omitempty"`
+	// Formats is the file in which a session keeps the formats of its access logs; empty without a session.
+	Formats string `json:"formats,omitempty"`
 }
 
 // Plan is a run that was checked, and has touched nothing yet.
@@ -88,7 +109,11 @@ type Plan struct {
 // is touched.
 func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Options) (*Plan, error) {
 	if options.Timeouts == (mesh.Timeouts{}) {
-		options.Timeouts = mesh.DefaultTimeouts
+		options.Timeouts = mesh.DefaultTimeouts.Scaled(options.TimeoutScale)
+	}
+	var err error
+	if options.Set, err = options.given(patterns); err != nil {
+		return nil, err
 	}
 	plan := &Plan{Options: options, byName: map[string]pattern.Pattern{}}
 	for name := range options.Set {
@@ -101,11 +126,21 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 			return nil, fmt.Errorf("--require names no claim of the selected patterns: %q; the claims: %s", wanted, strings.Join(aliases(patterns), ", "))
 		}
 	}
+	focus, err := regexp.Compile(options.Focus)
+	if err != nil {
+		return nil, fmt.Errorf("--focus is no regular expression: %w", err)
+	}
+	if err := options.TimeoutScale.Check(); err != nil {
+		return nil, fmt.Errorf("--timeout-scale: %w", err)
+	}
 	matched := map[string]bool{}
 	taken := map[string]string{}
 	for _, p := range patterns {
 		if err := p.Validate(); err != nil {
 			return nil, err
+		}
+		if options.Hardened && p.Hardened == nil {
+			return nil, fmt.Errorf("pattern %s has no hardened variant", p.Name)
 		}
 		job := Job{Pattern: p.Name, Options: options, Cluster: cluster}
 		var claims []string
@@ -116,14 +151,13 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 			}
 		}
 		for _, claim := range p.Claims {
-			if len(options.Claims) == 0 || slices.Contains(claims, claim.Alias) {
+			if (len(options.Claims) == 0 || slices.Contains(claims, claim.Alias)) && inFocus(focus, p, claim) {
 				job.Claims = append(job.Claims, claim.Alias)
 			}
 		}
 		if len(job.Claims) == 0 {
 			continue
 		}
-		var err error
 		set := map[string]string{}
 		for name, value := range options.Set {
 			if hasParameter(p, name) {
@@ -151,15 +185,51 @@ func NewPlan(patterns []pattern.Pattern, cluster *provider.Cluster, options Opti
 		plan.byName[p.Name] = p
 		plan.Jobs = append(plan.Jobs, job)
 	}
+	for index := range plan.Jobs {
+		plan.Jobs[index].Beside = len(plan.Jobs) > 1
+	}
 	for _, wanted := range options.Claims {
 		if !matched[wanted] {
 			return nil, fmt.Errorf("no selected pattern has a claim %q; the claims: %s", wanted, strings.Join(aliases(patterns), ", "))
 		}
 	}
-	if len(plan.Jobs) == 0 {
+	switch {
+	case len(plan.Jobs) == 0 && options.Focus != "":
+		return nil, fmt.Errorf("--focus %q matches no selected claim, by its ID, its alias or its text; `meshproof list` shows them", options.Focus)
+	case len(plan.Jobs) == 0:
 		return nil, fmt.Errorf("nothing is selected")
 	}
 	return plan, nil
+}
+
+func inFocus(focus *regexp.Regexp, p pattern.Pattern, claim pattern.Claim) bool {
+	return slices.ContainsFunc([]string{p.ID(claim), claim.Alias, claim.Text}, focus.MatchString)
+}
+
+// given are the parameters that the user has set, in whatever way.
+func (o Options) given(patterns []pattern.Pattern) (map[string]string, error) {
+	set := maps.Clone(o.Set)
+	if set == nil {
+		set = map[string]string{}
+	}
+	for name, file := range o.SetFiles {
+		if _, twice := o.Set[name]; twice {
+			return nil, fmt.Errorf("parameter %s is set twice: to a value, and to the content of %s", name, file)
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("parameter %s: %w", name, err)
+		}
+		set[name] = string(content)
+	}
+	const image = "mongodb_image"
+	if o.MongoDBImage != "" && set[image] == "" {
+		if !slices.ContainsFunc(patterns, func(p pattern.Pattern) bool { return hasParameter(p, image) }) {
+			return nil, fmt.Errorf("no selected pattern has a database, for which --mongodb-image could be")
+		}
+		set[image] = o.MongoDBImage
+	}
+	return set, nil
 }
 
 func hasParameter(p pattern.Pattern, name string) bool {
@@ -185,7 +255,7 @@ func aliases(patterns []pattern.Pattern) []string {
 
 // seed is the pattern's part of the report before anything was judged.
 func seed(p pattern.Pattern, job Job) v1.Pattern {
-	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Parameters: p.Shown(job.Values), Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
+	seeded := v1.Pattern{Name: p.Name, Title: p.Title, Hardened: job.Options.Hardened, Parameters: p.Shown(job.Values), Namespaces: p.Namespaces(job.Values), Deviations: p.Deviations}
 	for _, name := range slices.Sorted(maps.Keys(job.Unmet)) {
 		seeded.Deviations = append(seeded.Deviations, job.Unmet[name])
 	}

@@ -75,6 +75,10 @@ func TestNewPlan(t *testing.T) {
 		"a suffix": {Options{Suffix: "b", Claims: []string{"SH1"}}, map[string]job{
 			"shop": {[]string{"SH1"}, pattern.Values{"shop_namespace": "shop-b", "hostname": "shop.lab", "image": "registry.lab/shop:1"}},
 		}},
+		"a focus on a text":                 {Options{Focus: "certificate$"}, map[string]job{"shop": {[]string{"SH2"}, values("shop")}, "bank": {[]string{"BA2"}, values("bank")}}},
+		"a focus on an alias":               {Options{Focus: "^SH[12]$"}, map[string]job{"shop": {[]string{"SH1", "SH2"}, values("shop")}}},
+		"a focus on an ID":                  {Options{Focus: "bank/is-o"}, map[string]job{"bank": {[]string{"BA1"}, values("bank")}}},
+		"a focus on some of the claims":     {Options{Focus: "bank|SH1", Claims: []string{"SH1", "SH2"}}, map[string]job{"shop": {[]string{"SH1"}, values("shop")}}},
 		"a required claim, and all of them": {Options{Require: []string{"sh1", "bank/is-open", "ALL"}, Claims: []string{"SH1"}}, map[string]job{"shop": {[]string{"SH1"}, values("shop")}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,6 +137,9 @@ func TestNewPlanTellsBadInput(t *testing.T) {
 	unused := example("shop", "SH", func(p *pattern.Pattern) {
 		p.Parameters = append(p.Parameters, pattern.Parameter{Name: "colour", Default: "red"})
 	})
+	astray := example("shop", "SH", func(p *pattern.Pattern) {
+		p.Hardened = fstest.MapFS{"a.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: setings, namespace: shop}\n")}}
+	})
 	for name, test := range map[string]struct {
 		patterns []pattern.Pattern
 		options  Options
@@ -142,6 +149,10 @@ func TestNewPlanTellsBadInput(t *testing.T) {
 		"an unknown claim":                          {both, Options{Claims: []string{"SH1", "SH3"}}, `no selected pattern has a claim "SH3"; the claims: SH1, SH2, BA1, BA2`},
 		"a claim of a pattern that is not selected": {both[:1], Options{Claims: []string{"BA1"}}, `no selected pattern has a claim "BA1"; the claims: SH1, SH2`},
 		"an unknown required claim":                 {both, Options{Require: []string{"all", "SH3"}}, `--require names no claim of the selected patterns: "SH3"; the claims: SH1, SH2, BA1, BA2`},
+		"a focus that is no regular expression":     {both, Options{Focus: "("}, "--focus is no regular expression: error parsing regexp: missing closing ): `(`"},
+		"a focus on nothing":                        {both, Options{Focus: "answrs"}, "--focus \"answrs\" matches no selected claim, by its ID, its alias or its text; `meshproof list` shows them"},
+		"a focus on none of the claims":             {both, Options{Focus: "bank", Claims: []string{"SH1"}}, `--focus "bank" matches no selected claim`},
+		"a scale that would wait for ever":          {both, Options{TimeoutScale: 1000}, "--timeout-scale: 1000 is no factor from 0.1 to 100"},
 		"nothing is selected":                       {nil, Options{}, "nothing is selected"},
 		"one namespace of two patterns":             {both, Options{Set: map[string]string{"shop_namespace": "both", "bank_namespace": "both"}}, "patterns shop and bank would use the same namespace both"},
 		"a namespace with capital letters":          {both, Options{Suffix: "B"}, `pattern shop: "shop-B" is no name for a namespace: a lowercase RFC 1123 label must consist of`},
@@ -149,6 +160,8 @@ func TestNewPlanTellsBadInput(t *testing.T) {
 		"a namespace that is too long":              {both, Options{Suffix: strings.Repeat("b", 60)}, "must be no more than 63 characters"},
 		"a pattern with a mistake":                  {[]pattern.Pattern{example("shop", "SH", func(p *pattern.Pattern) { p.Title = "" })}, Options{}, `pattern "shop": it needs Name, Title`},
 		"a parameter that no manifest uses":         {[]pattern.Pattern{unused}, Options{}, "parameter colour is used by no manifest"},
+		"a hardened variant that there is not":      {both, Options{Hardened: true}, "pattern shop has no hardened variant"},
+		"a hardened variant of something else":      {[]pattern.Pattern{astray}, Options{Hardened: true}, "ConfigMap shop/setings, which the pattern does not have"},
 		"an overlay that is missing":                {both, Options{Overlay: "nowhere.yaml"}, "read the overlay: stat nowhere.yaml: no such file"},
 		"an overlay that changes what is not there": {both[:1], Options{Overlay: write(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: setings, namespace: shop}\n")},
 			"changes ConfigMap shop/setings, which the pattern does not have"},

@@ -2,9 +2,8 @@ package run
 
 import (
 	"bufio"
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +20,6 @@ import (
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
-	"github.com/meshproof/meshproof/reports/junit"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
@@ -43,6 +42,9 @@ type Runner struct {
 	children map[*exec.Cmd]bool
 	signal   string
 	signals  int
+	// stopped says why no further check is to begin; inputs are those of the children that are told.
+	stopped string
+	inputs  map[io.Writer]bool
 }
 
 // Result is what a run came to.
@@ -55,7 +57,7 @@ type Result struct {
 // Execute carries out the plan on the identified cluster. Its error is of the environment; verdicts, red ones too, are in
 // the report.
 func Execute(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cluster, sink Sink) (*Result, error) {
-	r := &Runner{plan: plan, cluster: cluster, client: client, sink: sink, children: map[*exec.Cmd]bool{}}
+	r := &Runner{plan: plan, cluster: cluster, client: client, sink: sink, children: map[*exec.Cmd]bool{}, inputs: map[io.Writer]bool{}}
 	if err := r.openResults(); err != nil {
 		return nil, err
 	}
@@ -78,51 +80,20 @@ func Execute(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cl
 	return r.finish(err)
 }
 
-// openResults makes the run's folder and its journal.
-func (r *Runner) openResults() error {
-	if session := r.plan.session; session != nil {
-		r.runID, r.folder = session.runID, session.nextFolder
-	} else {
-		r.runID = randomRunID()
-		r.folder = filepath.Join(r.plan.Options.ResultsDir, r.runID)
-	}
-	if err := os.MkdirAll(r.folder, 0o755); err != nil {
-		return fmt.Errorf("make the results folder: %w", err)
-	}
-	journal, err := v1.CreateJournal(filepath.Join(r.folder, v1.JournalFile), v1.JournalOptions{})
-	if err != nil {
-		return err
-	}
-	r.journal = journal
-	if r.plan.session != nil {
-		return nil
-	}
-	return pointLatest(r.plan.Options.ResultsDir, r.runID)
-}
-
-// pointLatest makes results/latest lead to this run.
-func pointLatest(resultsDir, runID string) error {
-	latest := filepath.Join(resultsDir, "latest")
-	temporary := latest + "." + runID
-	if err := os.Symlink(runID, temporary); err != nil {
-		return fmt.Errorf("point %s to this run: %w", latest, err)
-	}
-	return os.Rename(temporary, latest)
-}
-
-func randomRunID() string {
-	random := make([]byte, 2)
-	// crypto/rand never fails on the supported systems.
-	_, _ = rand.Read(random)
-	return newRunID(time.Now(), hex.EncodeToString(random))
-}
-
-// emit records an event, tells the sink, and keeps it for the report.
+// emit records an event, and stops the run when its options want that after such a one.
 func (r *Runner) emit(event v1.Event) {
 	if event.Time.IsZero() {
 		event.Time = time.Now()
 	}
 	event = redactor.Event(event)
+	r.record(event)
+	if r.plan != nil && r.plan.Options.FailFast {
+		r.failFast(event)
+	}
+}
+
+// record tells the journal and the sink of an event, and keeps it for the report.
+func (r *Runner) record(event v1.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, event)
@@ -133,38 +104,39 @@ func (r *Runner) emit(event v1.Event) {
 	r.sink.Event(event)
 }
 
-// finish writes the reports.
-func (r *Runner) finish(environment error) (*Result, error) {
-	report := v1.Fold(r.events)
-	err := errors.Join(r.journal.Close(), v1.Write(r.folder, report), writeJUnit(filepath.Join(r.folder, "junit.xml"), report))
-	if err != nil {
-		err = fmt.Errorf("write the reports: %w", err)
-	}
-	return &Result{Report: report, Folder: r.folder}, errors.Join(environment, err)
-}
-
-func writeJUnit(path string, report v1.Report) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(junit.Write(file, report), file.Close())
-}
-
-// runJobs runs the patterns, as many at once as the options say.
+// runJobs runs the patterns, as many at once as the options say, and never two at once that share an exclusive resource. A
+// pattern that has judged its claims does not count any more: to clean up is to wait. Those that need an exclusive resource, or
+// to be alone, come last, so that no other waits for them.
 func (r *Runner) runJobs(ctx context.Context) error {
 	slots := make(chan struct{}, max(1, r.plan.Options.Jobs))
+	shared := newResources()
 	var group sync.WaitGroup
 	var lock sync.Mutex
 	var problems []error
-	for _, job := range r.plan.Jobs {
+	wanted := func(job Job) int {
+		p := r.plan.byName[job.Pattern]
+		underLoad := func(alias string) bool {
+			claim, _ := p.Claim(alias)
+			return claim.Load
+		}
+		if slices.ContainsFunc(job.Claims, underLoad) {
+			return len(p.Exclusive) + 1
+		}
+		return len(p.Exclusive)
+	}
+	jobs := slices.Clone(r.plan.Jobs)
+	slices.SortStableFunc(jobs, func(a, b Job) int { return cmp.Compare(wanted(a), wanted(b)) })
+	for _, job := range jobs {
 		slots <- struct{}{}
+		taken := shared.take(r.plan.byName[job.Pattern].Exclusive)
 		if ctx.Err() != nil {
+			taken.give()
 			break
 		}
 		group.Go(func() {
-			defer func() { <-slots }()
-			if err := r.runJob(ctx, job); err != nil {
+			t := turn{judged: sync.OnceFunc(func() { taken.give(); <-slots }), alone: taken.becomeAlone}
+			defer t.judged()
+			if err := r.runJob(ctx, job, t); err != nil {
 				lock.Lock()
 				defer lock.Unlock()
 				problems = append(problems, err)
@@ -175,11 +147,22 @@ func (r *Runner) runJobs(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
+// turn is a pattern's among those that run.
+type turn struct {
+	// judged is called when there is nothing left but to clean up; alone waits until no other pattern installs or judges, and
+	// tells whether it came to that.
+	judged func()
+	alone  func() bool
+}
+
 // runJob takes the names of a pattern, runs its child, and gives the names back.
-func (r *Runner) runJob(ctx context.Context, job Job) error {
+func (r *Runner) runJob(ctx context.Context, job Job, t turn) error {
 	p := r.plan.byName[job.Pattern]
+	if r.leaveOut(job) {
+		return nil
+	}
 	if r.plan.session != nil { // which holds the names, and removes what is installed
-		if finished, err := r.runChild(ctx, job); err != nil && !finished {
+		if finished, err := r.runChild(ctx, job, t); err != nil && !finished {
 			r.emit(v1.Event{Type: v1.PatternFinished, PatternName: p.Name, Error: err.Error()})
 		}
 		return nil
@@ -197,8 +180,11 @@ func (r *Runner) runJob(ctx context.Context, job Job) error {
 		return err
 	}
 	defer release()
-	finished, err := r.runChild(ctx, job)
+	finished, err := r.runChild(ctx, job, t)
 	if err != nil && !finished {
+		if r.interrupted() != "" {
+			err = errInterrupted // before it could take notice
+		}
 		left := r.removeFor(ctx, job)
 		r.emit(v1.Event{Type: v1.PatternFinished, PatternName: p.Name, Error: err.Error(), Leftovers: left})
 	}
@@ -227,7 +213,7 @@ func (r *Runner) abandoned() bool {
 
 // runChild starts the child of a pattern and passes its events on. finished tells whether the child said its last word;
 // the error then is only its exit status, which the verdicts explain.
-func (r *Runner) runChild(ctx context.Context, job Job) (finished bool, err error) {
+func (r *Runner) runChild(ctx context.Context, job Job, t turn) (finished bool, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return false, fmt.Errorf("find the running program: %w", err)
@@ -251,7 +237,7 @@ func (r *Runner) runChild(ctx context.Context, job Job) (finished bool, err erro
 		return false, err
 	}
 	defer events.Close()
-	input, err := cmd.StdinPipe() // stays open as long as this process lives
+	input, err := cmd.StdinPipe() // takes orders, and stays open as long as this process lives
 	if err != nil {
 		return false, errors.Join(err, eventsWriter.Close())
 	}
@@ -268,7 +254,9 @@ func (r *Runner) runChild(ctx context.Context, job Job) (finished bool, err erro
 	if err := json.NewEncoder(input).Encode(job); err != nil {
 		return false, errors.Join(fmt.Errorf("hand the job to the process of pattern %s: %w", job.Pattern, err), cmd.Wait())
 	}
-	finished = r.passOn(job.Pattern, events)
+	r.instruct(input, true)
+	finished = r.passOn(job.Pattern, events, t, input)
+	r.instruct(input, false)
 	if err := cmd.Wait(); err != nil {
 		return finished, fmt.Errorf("the process of pattern %s ended (%w); its output is in %s", job.Pattern, err, logPath)
 	}
@@ -278,7 +266,8 @@ func (r *Runner) runChild(ctx context.Context, job Job) (finished bool, err erro
 	return true, nil
 }
 
-func (r *Runner) passOn(name string, events io.Reader) (finished bool) {
+// passOn records the events of a child, and gives it what they ask for: to be alone is told to its input.
+func (r *Runner) passOn(name string, events io.Reader, t turn, input io.Writer) (finished bool) {
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, 64<<20)
 	for lines.Scan() {
@@ -289,6 +278,19 @@ func (r *Runner) passOn(name string, events io.Reader) (finished bool) {
 		}
 		finished = finished || event.Type == v1.PatternFinished
 		r.emit(event)
+		if event.Type != v1.PhaseStarted || event.Phase == nil {
+			continue
+		}
+		switch event.Phase.Name {
+		case v1.PhaseWait:
+			go func() {
+				if t.alone() {
+					r.tell(input, order{Alone: true})
+				}
+			}()
+		case v1.PhaseCleanUp:
+			t.judged()
+		}
 	}
 	return finished
 }
@@ -298,6 +300,9 @@ func (r *Runner) track(cmd *exec.Cmd, running bool) {
 	defer r.mu.Unlock()
 	if running {
 		r.children[cmd] = true
+		if r.signals > 0 { // which came before there was a child to be told
+			_ = cmd.Process.Signal(syscall.SIGINT)
+		}
 		return
 	}
 	delete(r.children, cmd)

@@ -14,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/mesh"
 )
 
 // Check says which claims of a pattern can be judged on a cluster.
@@ -40,7 +41,7 @@ func Preflight(ctx context.Context, plan *Plan, client *kube.Client) ([]Check, e
 			return nil, err
 		}
 		needed := map[permission]bool{
-			{"", "pods", "list"}: true, {"", "pods/log", "get"}: true, {"", "pods/portforward", "create"}: true, {"", "events", "list"}: true,
+			{"", "pods", "list"}: true, {"", "pods", "watch"}: true, {"", "pods/log", "get"}: true, {"", "pods/portforward", "create"}: true, {"", "events", "list"}: true,
 			{"apps", "deployments", "watch"}: true, {"", "namespaces", "watch"}: true, {"", "namespaces", "delete"}: true,
 			{"coordination.k8s.io", "leases", "create"}: true, {"coordination.k8s.io", "leases", "update"}: true,
 		}
@@ -55,6 +56,9 @@ func Preflight(ctx context.Context, plan *Plan, client *kube.Client) ([]Check, e
 			}
 			needed[permission{resource.Group, resource.Resource, "create"}] = true
 			needed[permission{resource.Group, resource.Resource, "patch"}] = true
+			if mesh.MakesPods(object) { // whose rollout is waited for
+				needed[permission{resource.Group, resource.Resource, "watch"}] = true
+			}
 		}
 		missing, err := denied(ctx, client, needed)
 		if err != nil {

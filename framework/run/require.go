@@ -8,10 +8,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshproof/meshproof/framework/kube"
+	"github.com/meshproof/meshproof/framework/provider"
 )
 
-// Meet asks the cluster which of the patterns' requirements it meets. Claims that need one that it does not meet are not
-// run, and are in the report as skipped.
+// loadNotAllowed is why a claim that sends load is skipped.
+const loadNotAllowed = "it sends heavy load, and this cluster is no lab: allow it with --allow-load"
+
+// mayLoad tells whether heavy load may be sent: to a lab, which is meant for it, or where the user allows it.
+func (p *Plan) mayLoad(job Job) bool {
+	return p.Options.AllowLoad || job.Cluster != nil && job.Cluster.Provider == provider.Lab
+}
+
+// Meet asks the cluster which of the patterns' requirements it meets. Claims that need one that it does not meet, and
+// those that send load where none is allowed, are not run, and are in the report as skipped.
 func (p *Plan) Meet(client *kube.Client) error {
 	for index := range p.Jobs {
 		job := &p.Jobs[index]
@@ -29,6 +38,9 @@ func (p *Plan) Meet(client *kube.Client) error {
 		}
 		job.Skipped = map[string]string{}
 		for _, claim := range one.Claims {
+			if claim.Load && !p.mayLoad(*job) && slices.Contains(job.Claims, claim.Alias) {
+				job.Skipped[claim.Alias] = loadNotAllowed
+			}
 			for _, name := range claim.Requires {
 				if why, unmet := job.Unmet[name]; unmet && slices.Contains(job.Claims, claim.Alias) {
 					job.Skipped[claim.Alias] = why

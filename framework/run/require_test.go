@@ -2,6 +2,7 @@ package run
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/meshproof/meshproof/framework/pattern"
+	"github.com/meshproof/meshproof/framework/provider"
 	"github.com/meshproof/meshproof/internal/apitest"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
@@ -105,5 +107,37 @@ func TestSkippedClaimsStayInTheReport(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]v1.Verdict{"SH2": v1.Skipped, "SH3": v1.Inconclusive}, verdicts); diff != "" {
 		t.Errorf("verdicts (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadMustBeAllowedWhereThereIsNoLab(t *testing.T) {
+	for name, test := range map[string]struct {
+		provider string
+		allowed  bool
+		skipped  bool
+	}{
+		"a lab":                       {provider: provider.Lab},
+		"somebody's cluster":          {provider: "kubeconfig", skipped: true},
+		"somebody's cluster, allowed": {provider: "kubeconfig", allowed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			loud := example("loud", "LO", func(p *pattern.Pattern) { p.Claims[0].Load = true })
+			cluster := someCluster()
+			cluster.Provider = test.provider
+			plan, err := NewPlan([]pattern.Pattern{loud}, cluster, Options{AllowLoad: test.allowed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := plan.Meet(nil); err != nil {
+				t.Fatal(err)
+			}
+			job := plan.Jobs[0]
+			if why := job.Skipped["LO1"]; (why != "") != test.skipped || test.skipped && !strings.Contains(why, "--allow-load") {
+				t.Errorf("skipped %q", why)
+			}
+			if slices.Contains(job.Claims, "LO1") == test.skipped {
+				t.Errorf("claims %q", job.Claims)
+			}
+		})
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/lab/build"
 	"github.com/meshproof/meshproof/internal/labtest"
@@ -138,9 +140,35 @@ func TestInterrupt(t *testing.T) {
 	}
 	report := labtest.Report(t, results)
 	for _, claim := range report.Patterns[0].Claims {
-		if claim.Verdict != v1.Inconclusive || !report.Run.Complete {
-			t.Errorf("%s: %s, complete %v", claim.Alias, claim.Verdict, report.Run.Complete)
+		if claim.Verdict != v1.Inconclusive || !strings.Contains(claim.Reason, "interrupt") || !report.Run.Complete {
+			t.Errorf("%s: %s (%s), complete %v", claim.Alias, claim.Verdict, claim.Reason, report.Run.Complete)
 		}
+	}
+}
+
+// TestInterruptDuringCleanUp: what has begun to clean up goes on with it.
+func TestInterruptDuringCleanUp(t *testing.T) {
+	results := t.TempDir()
+	running := labtest.Start(t, "run", "basic-gateway", "--claim", "BG1", "--results", results)
+	waitForNamespace(t, "basic-gateway-bookinfo")
+	leaving := func(objects []*unstructured.Unstructured) (bool, string, error) {
+		return len(objects) > 0 && objects[0].GetDeletionTimestamp() != nil, "it stays", nil
+	}
+	selection := kube.Selection{Resource: kube.Namespaces, Name: "basic-gateway-bookinfo"}
+	if err := labtest.Client(t).Wait(context.Background(), selection, "to be deleted", time.Minute, leaving); err != nil {
+		t.Fatal(err)
+	}
+	if err := running.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if result := labtest.Finish(t, running); result.Code != 130 {
+		t.Errorf("exit %d\n%s\n%s", result.Code, result.Stdout, result.Stderr)
+	}
+	if names := labtest.Left(t); len(names) > 0 {
+		t.Errorf("namespaces are left: %v", names)
+	}
+	if claim := labtest.Report(t, results).Patterns[0].Claims[0]; claim.Verdict != v1.Passed {
+		t.Errorf("%s, which was proven before, is %s", claim.Alias, claim.Verdict)
 	}
 }
 

@@ -50,6 +50,8 @@ const (
 	effectPeriod  = 250 * time.Millisecond
 )
 
+func (s *Session) effectLimit() time.Duration { return s.plan.Options.TimeoutScale.Of(effectTimeout) }
+
 // OpenSession takes the names of a plan's only pattern, and returns a session that has nothing installed yet.
 func OpenSession(ctx context.Context, plan *Plan, client *kube.Client, cluster v1.Cluster) (*Session, error) {
 	if len(plan.Jobs) != 1 {
@@ -66,6 +68,7 @@ func OpenSession(ctx context.Context, plan *Plan, client *kube.Client, cluster v
 	}
 	plan.session = s
 	job.RunID, job.Options.Keep = s.runID, true
+	job.Formats = filepath.Join(s.Folder, "formats.json")
 	release, _, err := claimNames(ctx, client, s.runID, s.pattern.Name, s.pattern.Namespaces(job.Values), job.Options.Timeouts)
 	if err != nil {
 		return nil, err
@@ -76,9 +79,17 @@ func OpenSession(ctx context.Context, plan *Plan, client *kube.Client, cluster v
 }
 
 // Judge judges the pattern's claims, in a process of their own, and writes a report into a folder of this name. The first
-// time it installs the pattern; later it judges what is installed. mutation is the file that Mutate was given, if any.
-func (s *Session) Judge(ctx context.Context, name, mutation string, sink Sink) (v1.Pattern, error) {
+// time it installs the pattern; later it judges what is installed. mutation is the file that Mutate was given, if any; leave
+// says which claims are not judged this time, by alias, and why.
+func (s *Session) Judge(ctx context.Context, name, mutation string, leave map[string]string, sink Sink) (v1.Pattern, error) {
 	job := &s.plan.Jobs[0]
+	skipped := job.Skipped
+	defer func() { job.Skipped = skipped }()
+	job.Skipped = maps.Clone(skipped)
+	if job.Skipped == nil {
+		job.Skipped = map[string]string{}
+	}
+	maps.Copy(job.Skipped, leave)
 	job.Attached, job.Mutation = s.base != nil, mutation
 	s.nextFolder = filepath.Join(s.Folder, name)
 	result, err := Execute(ctx, s.plan, s.client, s.cluster, sink)
@@ -126,7 +137,7 @@ func (s *Session) Restore(ctx context.Context) error {
 	}
 	effect, err := s.bring(ctx, s.base)
 	if err == nil && effect == "" && s.affected {
-		err = fmt.Errorf("no proxy shows within %s that the change was taken back", effectTimeout)
+		err = fmt.Errorf("no proxy shows within %s that the change was taken back", s.effectLimit())
 	}
 	return err
 }
@@ -148,7 +159,7 @@ func (s *Session) bring(ctx context.Context, target []*unstructured.Unstructured
 
 // awaitEffect waits until the proxies differ from before and have come to rest.
 func (s *Session) awaitEffect(ctx context.Context, before mesh.Fingerprints) (effect string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, effectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.effectLimit())
 	defer cancel()
 	ticker := time.NewTicker(effectPeriod)
 	defer ticker.Stop()
@@ -172,7 +183,7 @@ func (s *Session) awaitEffect(ctx context.Context, before mesh.Fingerprints) (ef
 				return "", context.Cause(ctx)
 			}
 			if effect == "" && unread != nil {
-				return "", fmt.Errorf("the proxies could not be asked within %s: %w", effectTimeout, unread)
+				return "", fmt.Errorf("the proxies could not be asked within %s: %w", s.effectLimit(), unread)
 			}
 			return effect, nil
 		case <-ticker.C:

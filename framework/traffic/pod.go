@@ -32,12 +32,15 @@ func (p *Pod) Name() string { return p.name }
 
 // Do implements Client.
 func (p *Pod) Do(ctx context.Context, probe Probe) (Result, error) {
+	if probe.Request.Database != nil {
+		return askDatabase(ctx, probe, p.question)
+	}
 	target, err := probe.Target()
 	if err != nil {
 		return Result{Probe: probe}, err
 	}
 	body, err := json.Marshal(wire.ProbeRequest{
-		Method: probe.Method(), URL: target, Host: probe.Request.Host, Headers: probe.Headers(), Body: probe.Request.Body, RootCAs: probe.Request.RootCAs,
+		Method: probe.Method(), URL: target, Host: probe.Request.Host, Address: probe.Request.Address, Headers: probe.Headers(), Body: probe.Request.Body, RootCAs: probe.Request.RootCAs, Unchecked: probe.Request.Unchecked,
 		TimeoutMilliseconds: probe.Timeout().Milliseconds(), NewConnection: true,
 	})
 	if err != nil {
@@ -49,19 +52,19 @@ func (p *Pod) Do(ctx context.Context, probe Probe) (Result, error) {
 	}
 	return Result{
 		Probe: probe, Status: seen.Status, Header: seen.Headers, Body: seen.Body, Truncated: seen.Truncated, Err: seen.Error,
-		LocalAddress: seen.LocalAddress, RemoteAddress: seen.RemoteAddress, TLS: seen.TLS, StartedAt: seen.StartedAt,
+		LocalAddress: seen.LocalAddress, RemoteAddress: seen.RemoteAddress, Connection: seen.Connection, TLS: seen.TLS, StartedAt: seen.StartedAt,
 		Duration: time.Duration(seen.Milliseconds * float64(time.Millisecond)),
 	}, nil
 }
 
-// Ask implements DatabaseClient.
-func (p *Pod) Ask(ctx context.Context, request wire.DatabaseRequest) (wire.DatabaseResponse, error) {
+// question has the agent ask a MongoDB.
+func (p *Pod) question(ctx context.Context, request wire.DatabaseRequest) (wire.DatabaseResponse, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return wire.DatabaseResponse{}, err
 	}
 	var seen wire.DatabaseResponse
-	err = p.ask(ctx, "/database", body, time.Duration(request.TimeoutMilliseconds)*time.Millisecond, &seen)
+	err = p.ask(ctx, "/database", body, time.Duration(request.TimeoutMilliseconds+request.HoldMilliseconds)*time.Millisecond, &seen)
 	return seen, err
 }
 

@@ -1,14 +1,17 @@
 package traffic
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/meshproof/meshproof/fixtures/agent/wire"
@@ -27,6 +30,9 @@ func (Runner) Name() string { return "runner" }
 // Do implements Client.
 func (Runner) Do(ctx context.Context, probe Probe) (Result, error) {
 	result := Result{Probe: probe, StartedAt: time.Now()}
+	if probe.Request.Database != nil {
+		return askDatabase(ctx, probe, mongodb.Ask)
+	}
 	target, err := probe.Target()
 	if err != nil {
 		return result, err
@@ -45,6 +51,17 @@ func (Runner) Do(ctx context.Context, probe Probe) (Result, error) {
 	}
 	request.Host = probe.Request.Host
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	var noted atomic.Pointer[net.Conn] // as soon as there is one: its TLS handshake may fail
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		connection, err := new(net.Dialer).DialContext(ctx, network, cmp.Or(probe.Request.Address, address))
+		if err == nil {
+			noted.Store(&connection)
+		}
+		return connection, err
+	}
+	if probe.Request.Unchecked {
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // which is what was asked for
+	}
 	if probe.Request.RootCAs != "" {
 		authorities := x509.NewCertPool()
 		if !authorities.AppendCertsFromPEM([]byte(probe.Request.RootCAs)) {
@@ -56,6 +73,9 @@ func (Runner) Do(ctx context.Context, probe Probe) (Result, error) {
 	response, err := transport.RoundTrip(request)
 	result.Duration = time.Since(result.StartedAt)
 	if err != nil {
+		if made := noted.Load(); made != nil {
+			result.LocalAddress, result.RemoteAddress = (*made).LocalAddr().String(), (*made).RemoteAddr().String()
+		}
 		result.Err = describe(ctx, err)
 		return result, nil
 	}
@@ -78,9 +98,4 @@ func describe(ctx context.Context, err error) string {
 		return cause.Error()
 	}
 	return err.Error()
-}
-
-// Ask implements DatabaseClient.
-func (Runner) Ask(ctx context.Context, request wire.DatabaseRequest) (wire.DatabaseResponse, error) {
-	return mongodb.Ask(ctx, request)
 }

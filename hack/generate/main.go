@@ -1,5 +1,5 @@
-// Command generate writes the files that are derived from others: the list of patterns, and the archive of sources that
-// the lab is built from. With -check it writes nothing, and fails when one is stale.
+// Command generate writes the files that are derived from others: the list of patterns, the archive of sources that the lab is
+// built from, and the tables of mutants in the patterns' READMEs. With -check it writes nothing, and fails when one is stale.
 package main
 
 import (
@@ -27,10 +27,19 @@ func main() {
 }
 
 func run(root string, check bool) error {
-	for path, make := range map[string]func(root string) ([]byte, error){
+	files := map[string]func(root string) ([]byte, error){
 		"suites/patterns_gen.go":            patterns,
 		"framework/lab/build/sources.txtar": sources,
-	} {
+	}
+	folders, err := filepath.Glob(filepath.Join(root, "suites/*/pattern.go"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		suite := filepath.Dir(folder)
+		files["suites/"+filepath.Base(suite)+"/README.md"] = func(string) ([]byte, error) { return readme(suite) }
+	}
+	for path, make := range files {
 		want, err := make(root)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)

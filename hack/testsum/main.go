@@ -54,6 +54,9 @@ func run(arguments []string) error {
 		c.take(e)
 	}
 	err = cmd.Wait()
+	for _, name := range c.failures {
+		fmt.Println("failed:", name)
+	}
 	fmt.Printf("%d passed, %d failed, %d skipped\n", c.passed, c.failed, c.skipped)
 	if err != nil {
 		return fmt.Errorf("go test: %w", err)
@@ -66,7 +69,9 @@ func run(arguments []string) error {
 
 type counter struct {
 	passed, failed, skipped int
-	output                  map[string][]string
+	// failures are the names of the tests that failed.
+	failures []string
+	output   map[string][]string
 }
 
 // take counts tests and shows what failed, or was skipped, as it happens; a package that fails outside its tests counts as one.
@@ -91,6 +96,7 @@ func (c *counter) take(e event) {
 	case "fail":
 		if e.Test != "" || c.failed == 0 {
 			c.failed++
+			c.failures = append(c.failures, key)
 		}
 		fmt.Printf("FAIL  %s %s %.1f s\n%s", e.Package, e.Test, e.Elapsed, strings.Join(c.output[key], ""))
 		delete(c.output, key)

@@ -27,7 +27,7 @@ import (
 // kinds are what every server serves: kind and resource, by group and version.
 var kinds = map[string]map[string]string{
 	"v1":      {"ConfigMap": "configmaps", "Namespace": "namespaces", "Pod": "pods", "Service": "services", "Event": "events"},
-	"apps/v1": {"Deployment": "deployments"},
+	"apps/v1": {"Deployment": "deployments", "StatefulSet": "statefulsets"},
 }
 
 // Server is an API server of one test.

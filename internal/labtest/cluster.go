@@ -2,7 +2,9 @@ package labtest
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +50,28 @@ func Report(t testing.TB, results string) v1.Report {
 		t.Fatal(err)
 	}
 	return report
+}
+
+// Unproven tells the claims of a report that did not pass, each with what its ends recorded: what a test says when it fails.
+func Unproven(report v1.Report) string {
+	var text strings.Builder
+	for _, pattern := range report.Patterns {
+		if pattern.Error != "" {
+			fmt.Fprintf(&text, "%s: %s\n", pattern.Name, pattern.Error)
+		}
+		for _, claim := range pattern.Claims {
+			if claim.Verdict == v1.Passed {
+				continue
+			}
+			fmt.Fprintf(&text, "%s %s is %s (%s): %s; %s\n", pattern.Name, claim.Alias, claim.Verdict, claim.Cause, claim.Summary, claim.Reason)
+			for _, evidence := range claim.Evidence {
+				for _, item := range evidence.Items {
+					fmt.Fprintf(&text, "    %s %s: %s %s\n", evidence.Probe, item.End, item.Text, item.Fields["line"])
+				}
+			}
+		}
+	}
+	return text.String()
 }
 
 // Left returns the namespaces of runs that are still there.

@@ -38,8 +38,8 @@ func NewAuthority(t testing.TB) Authority {
 	return Authority{PEM: text, key: key}
 }
 
-// Serve starts a server whose certificate is good for the names, until to.
-func (a Authority) Serve(t testing.TB, handler http.Handler, to time.Time, names ...string) *httptest.Server {
+// Sign returns the certificate of a server that is good for the names, until to, and its key, in PEM.
+func (a Authority) Sign(t testing.TB, to time.Time, names ...string) (certificatePEM, keyPEM string) {
 	t.Helper()
 	key, err := certificate.NewKey()
 	if err != nil {
@@ -49,7 +49,13 @@ func (a Authority) Serve(t testing.TB, handler http.Handler, to time.Time, names
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := tls.X509KeyPair([]byte(text), []byte(key))
+	return text, key
+}
+
+// Serve starts a server whose certificate is good for the names, until to.
+func (a Authority) Serve(t testing.TB, handler http.Handler, to time.Time, names ...string) *httptest.Server {
+	t.Helper()
+	pair, err := tls.X509KeyPair(pairOf(a.Sign(t, to, names...)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,4 +65,8 @@ func (a Authority) Serve(t testing.TB, handler http.Handler, to time.Time, names
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server
+}
+
+func pairOf(certificatePEM, keyPEM string) ([]byte, []byte) {
+	return []byte(certificatePEM), []byte(keyPEM)
 }

@@ -16,34 +16,44 @@ func claimCase(p v1.Pattern, c v1.Claim) testcase {
 	if c.Text != "" {
 		name += ": " + c.Text
 	}
-	t := testcase{Class: "meshproof." + text(p.Name), Name: oneLine(name), Time: seconds(c.Seconds), Output: &output{Text: text(protocolOf(c))}}
+	t := testcase{
+		Class: "meshproof." + text(p.Name), Name: oneLine(name), Time: seconds(c.Seconds), Properties: claimProperties(c),
+		Output: &output{Text: limited(text(protocolOf(c)), maxRed)},
+	}
+	t.File, t.Line = placeOf(c.Source)
 	switch c.Verdict {
 	case v1.Passed:
+		t.Output.Text = limited(t.Output.Text, maxGreen)
 	case v1.Skipped:
-		t.Skipped = &outcome{Message: message(c.Reason, c.Summary, "skipped")}
+		why := message(c.Reason, c.Summary, "skipped")
+		t.Skipped = &outcome{Message: why, Body: why}
+		t.Output.Text = limited(t.Output.Text, maxGreen)
 	case v1.Failed:
-		t.Failure = &outcome{Type: text(cmp.Or(c.Cause, "failed")), Message: message(c.Reason, c.Summary, "the claim is false"), Body: text(explain(c))}
+		t.Failure = &outcome{Type: typeOf(c.Cause), Message: message(c.Reason, c.Summary, "the claim is false"), Body: explain(c)}
 	default:
-		t.Error = &outcome{Type: "inconclusive", Message: message(c.Reason, c.Summary, "the claim could not be judged"), Body: text(explain(c))}
+		t.Error = &outcome{Type: "inconclusive", Message: message(c.Reason, c.Summary, "the claim could not be judged"), Body: explain(c)}
 	}
 	return t
 }
 
-// explain is the body of a claim that is red: everything needed to understand it without opening another file.
+// explain is the body of a claim that is red: everything needed to understand it without opening another file. Of evidence it
+// has as much as there is room for.
 func explain(c v1.Claim) string {
-	var b strings.Builder
-	b.WriteByte('\n')
-	line(&b, "claim", c.Text)
-	line(&b, "measured", c.Summary)
-	writeEvidence(&b, c.Evidence)
-	line(&b, "cause", c.Cause)
-	line(&b, "reason", c.Reason)
-	line(&b, "remedy", c.Remedy)
-	line(&b, "look", c.Look)
-	return b.String()
+	var head, evidence, tail strings.Builder
+	head.WriteByte('\n')
+	line(&head, "claim", c.Text)
+	line(&head, "measured", c.Summary)
+	writeEvidence(&evidence, c.Evidence)
+	line(&tail, "cause", c.Cause)
+	line(&tail, "reason", c.Reason)
+	line(&tail, "remedy", c.Remedy)
+	line(&tail, "look", c.Look)
+	line(&tail, "check", c.Source)
+	before, after := text(head.String()), text(tail.String())
+	return limited(before+limited(text(evidence.String()), max(0, maxBody-len(before)-len(after)))+after, maxBody)
 }
 
-// protocolOf is what was judged, whatever came of it.
+// protocolOf is what was judged, whatever came of it: first what is new, and last what is longest.
 func protocolOf(c v1.Claim) string {
 	var b strings.Builder
 	b.WriteByte('\n')
@@ -55,6 +65,22 @@ func protocolOf(c v1.Claim) string {
 	line(&b, "measured", c.Summary)
 	if c.TrueAfterSeconds != nil {
 		line(&b, "true after", seconds(*c.TrueAfterSeconds)+" s")
+	}
+	for _, way := range c.Ways {
+		state := "open"
+		switch {
+		case way.Redirected:
+			state = "led back"
+		case !way.Open:
+			state = cmp.Or(way.Cause, "refused")
+		}
+		line(&b, "way", fmt.Sprintf("%s: %s -> %s: %s", way.Name, way.From, way.To, state))
+	}
+	for _, ceiling := range c.Ceilings {
+		line(&b, "ceiling", ceiling.String())
+	}
+	for _, finding := range c.Findings {
+		line(&b, "finding", finding)
 	}
 	for _, j := range c.Judgements {
 		statement := j.Statement

@@ -41,13 +41,16 @@ type property struct {
 }
 
 type testcase struct {
-	Class   string   `xml:"classname,attr"`
-	Name    string   `xml:"name,attr"`
-	Time    string   `xml:"time,attr"`
-	Skipped *outcome `xml:"skipped,omitempty"`
-	Error   *outcome `xml:"error,omitempty"`
-	Failure *outcome `xml:"failure,omitempty"`
-	Output  *output  `xml:"system-out,omitempty"`
+	Class      string      `xml:"classname,attr"`
+	Name       string      `xml:"name,attr"`
+	Time       string      `xml:"time,attr"`
+	File       string      `xml:"file,attr,omitempty"`
+	Line       string      `xml:"line,attr,omitempty"`
+	Properties *properties `xml:"properties,omitempty"`
+	Skipped    *outcome    `xml:"skipped,omitempty"`
+	Error      *outcome    `xml:"error,omitempty"`
+	Failure    *outcome    `xml:"failure,omitempty"`
+	Output     *output     `xml:"system-out,omitempty"`
 }
 
 type outcome struct {

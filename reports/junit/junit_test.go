@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,11 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshproof/meshproof/internal/golden"
 	"github.com/meshproof/meshproof/reports/internal/example"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
-
-var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
 func TestGolden(t *testing.T) {
 	events := example.Events()
@@ -39,19 +36,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := render(t, report)
-			golden := filepath.Join("testdata", name+".xml")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("%s (-want +got; -update accepts it):\n%s", golden, diff)
-			}
+			golden.Compare(t, filepath.Join("testdata", name+".xml"), string(got))
 			if again := render(t, report); !bytes.Equal(got, again) {
 				t.Error("rendering twice gives different bytes")
 			}

@@ -32,11 +32,33 @@ func (p *Printer) claim(pattern string, c v1.Claim) []string {
 	if repeated {
 		text = "(as above)"
 	}
-	lines := l.claimLine(s, c, text)
+	lines := append(l.claimLine(s, c, text), l.block(shown(c))...)
 	if c.Verdict == v1.Passed || c.Verdict == v1.Skipped || untouched(c) {
 		return lines
 	}
 	return append(lines, l.block(p.explain(c, text))...)
+}
+
+// shown is what a check has shown beside its verdict: the ways round a hop, what limits came to, and what is open or weak.
+func shown(c v1.Claim) []item {
+	var items []item
+	for _, way := range c.Ways {
+		label, cause := "open", ""
+		switch {
+		case way.Redirected:
+			label = "led back"
+		case !way.Open:
+			label, cause = "refused", " ("+way.Cause+")"
+		}
+		items = append(items, item{label, join("; ", way.Name+": "+way.From+" -> "+way.To+cause, way.Control)})
+	}
+	for _, ceiling := range c.Ceilings {
+		items = append(items, item{"ceiling", ceiling.String()})
+	}
+	for _, finding := range c.Findings {
+		items = append(items, item{"finding", finding})
+	}
+	return items
 }
 
 // measured is the text of a claim's line: what was found, or why nothing was.
@@ -65,8 +87,8 @@ func (l layout) claimLine(s *patternState, c v1.Claim, text string) []string {
 		tail = "true after " + seconds(*c.TrueAfterSeconds)
 	}
 	var lines []string
-	if l.width > 0 && l.width-width(head) < minWidth/2 {
-		// No room beside the name: the text goes under it.
+	if l.width > 0 && l.width-width(head) < l.width/2 && !l.fits(head, text, tail) {
+		// Too little room beside the name: the text goes under it.
 		lines, head = []string{head}, strings.Repeat(" ", blockIndent)
 	}
 	switch together := join(separator, text, tail); {

@@ -15,7 +15,7 @@ const (
 	// minWidth is the narrowest line that text is wrapped to; below it, wrapping only makes things worse.
 	minWidth = 40
 	// maxSlug is the widest column that claims' names get.
-	maxSlug = 32
+	maxSlug = 40
 
 	separator = " · "
 )

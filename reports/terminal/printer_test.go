@@ -3,10 +3,8 @@ package terminal
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,11 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshproof/meshproof/internal/golden"
 	"github.com/meshproof/meshproof/reports/internal/example"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
-
-var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
 const resultsPath = "results/latest/index.html"
 
@@ -80,19 +77,7 @@ func TestGolden(t *testing.T) {
 			tc.show(New(&b, tc.options))
 			got := b.String()
 			checkLines(t, got, tc.options.Width)
-			golden := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s (-want +got; -update accepts it):\n%s", golden, diff)
-			}
+			golden.Compare(t, filepath.Join("testdata", name+".txt"), got)
 		})
 	}
 }

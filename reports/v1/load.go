@@ -2,6 +2,7 @@ package v1
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,14 +21,17 @@ const (
 type VersionError struct {
 	// Found is the file's schemaVersion; empty when it has none.
 	Found string
+	// Known is the one that this program knows; empty means SchemaVersion.
+	Known string
 }
 
 // Error says which version was found, which is known, and what to do.
 func (e *VersionError) Error() string {
+	known := cmp.Or(e.Known, SchemaVersion)
 	if e.Found == "" {
-		return fmt.Sprintf("it has no schemaVersion, so it is no meshproof result (want %q)", SchemaVersion)
+		return fmt.Sprintf("it has no schemaVersion, so it is no meshproof result (want %q)", known)
 	}
-	return fmt.Sprintf("schemaVersion %q is not known here, only %q: read it with the meshproof that wrote it, or a newer one", e.Found, SchemaVersion)
+	return fmt.Sprintf("schemaVersion %q is not known here, only %q: read it with the meshproof that wrote it, or a newer one", e.Found, known)
 }
 
 // Load returns the report at path: a results folder, a report or a journal, told apart by their content.

@@ -5,6 +5,7 @@
 package v1
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -95,6 +96,8 @@ type Mesh struct {
 type Pattern struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
+	// Hardened says that it was installed in its hardened variant, and not as its source has it.
+	Hardened bool `json:"hardened,omitempty"`
 	// Parameters are the values that the manifests were rendered with.
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// Namespaces are those that the run created or adopted for this pattern.
@@ -115,7 +118,10 @@ type Pattern struct {
 // PhaseCleanUp is the one phase whose failure says nothing about claims: it comes after they were judged.
 const PhaseCleanUp = "clean-up"
 
-// Phase is one step of a pattern: preflight, lock, install, settle, probe, clean-up.
+// PhaseWait is the one between claims: those under load wait until no other pattern of the run installs or judges.
+const PhaseWait = "wait"
+
+// Phase is one step of a pattern: preflight, lock, install, settle, probe, wait, clean-up.
 type Phase struct {
 	Name      string    `json:"name"`
 	StartedAt time.Time `json:"startedAt"`
@@ -163,17 +169,85 @@ type Claim struct {
 	// TrueAfterSeconds is the time from the first try of the positive control, which comes when the proxies have settled,
 	// until it succeeded for good; absent when it never did.
 	TrueAfterSeconds *float64 `json:"trueAfterSeconds,omitempty"`
+	// MedianLatency is of the probes and controls that were served; absent when none was.
+	MedianLatency *MedianLatency `json:"medianLatency,omitempty"`
 	// Judgements are the single statements that the verdict rests on, in order.
 	Judgements []Judgement `json:"judgements,omitempty"`
 	// Evidence holds the contrary probes, or one sample probe of a claim that passed: what each end recorded.
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// Findings are what the check has shown to be open or weak in the pattern as its source has it, a sentence each.
+	Findings []string `json:"findings,omitempty"`
+	// Ways are the ways round a hop that the check has tried.
+	Ways []Way `json:"ways,omitempty"`
+	// Ceilings are what limits of concurrency came to under load, one for each subset.
+	Ceilings []Ceiling `json:"ceilings,omitempty"`
 	// Look is the folder of the check's diagnosis, relative to the report; empty when there is none.
 	Look string `json:"look,omitempty"`
+	// Source is where the check is written, as "file:line", relative to the repository of the program that ran it; empty when
+	// no check came to the claim, and when the program does not know its own repository.
+	Source string `json:"source,omitempty"`
 }
 
 // Slug is the part of the claim's ID behind the pattern's name, for example "page-is-complete".
 func (c Claim) Slug() string {
 	return c.ID[strings.LastIndexByte(c.ID, '/')+1:]
+}
+
+// Way is one way round a hop that a pattern promises to pass, and what became of it.
+type Way struct {
+	// Name says it in a few words, for example "another address of the server"; From and To are its ends.
+	Name string `json:"name"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Redirected says that it led to the hop after all. Open says that it led past it, to the server. Cause is how it was
+	// refused; empty when it was not.
+	Redirected bool   `json:"redirected,omitempty"`
+	Open       bool   `json:"open"`
+	Cause      string `json:"cause,omitempty"`
+	// Control is what was served on the promised path at the same time.
+	Control string `json:"control,omitempty"`
+}
+
+// MedianLatency is the median of how long the vantage point waited for its answers, and how surely it is known.
+type MedianLatency struct {
+	// Probes is how many it is of.
+	Probes  int     `json:"probes"`
+	Seconds float64 `json:"seconds"`
+	// Low and High are the ends of the interval that holds the median 99 times of 100, from the ranks of the sample, or the
+	// extremes of a sample that is too small for that; in seconds.
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+}
+
+// Ceiling is what a limit of concurrency came to under load.
+type Ceiling struct {
+	// Subset is what the limit is of, for example "silver".
+	Subset string `json:"subset"`
+	// Configured is the limit of one proxy; zero means that there is none.
+	Configured int `json:"configured"`
+	// Ceiling is what all proxies may have in flight by the limit: Proxies times the limit and, for each of their Workers, one
+	// more for each of the Endpoints; zero without a limit.
+	Ceiling   int `json:"ceiling"`
+	Proxies   int `json:"proxies"`
+	Workers   int `json:"workers"`
+	Endpoints int `json:"endpoints"`
+	// Offered is the most that the client had under way at once, Measured what the server had in flight.
+	Offered  int `json:"offered"`
+	Measured int `json:"measured"`
+	// Queued is how many requests waited at a proxy, Overflowed how often one refused to open a connection more, and Rejected
+	// how many requests were turned away.
+	Queued     int `json:"queued"`
+	Overflowed int `json:"overflowed"`
+	Rejected   int `json:"rejected"`
+}
+
+// String is the ceiling as one row.
+func (c Ceiling) String() string {
+	limit := "no limit"
+	if c.Configured > 0 {
+		limit = fmt.Sprintf("limit %d, ceiling %d (%d x (%d + %d endpoint(s) x %d worker(s)))", c.Configured, c.Ceiling, c.Proxies, c.Configured, c.Endpoints, c.Workers)
+	}
+	return fmt.Sprintf("%s: %s; measured %d of %d offered; %d queued, %d overflowed, %d rejected", c.Subset, limit, c.Measured, c.Offered, c.Queued, c.Overflowed, c.Rejected)
 }
 
 // Judgement is one assertion of a check and its outcome.
@@ -189,6 +263,9 @@ type Evidence struct {
 	// Items are in the order of the path.
 	Items []EvidenceItem `json:"items"`
 }
+
+// ClusterField is the field of a proxy's EvidenceItem with the cluster that it sent the probe to; empty for none.
+const ClusterField = "cluster"
 
 // EvidenceItem is what one end recorded, for example {"gateway", "upstream 10.244.0.7:9080 cluster outbound|9080||..."}.
 type EvidenceItem struct {

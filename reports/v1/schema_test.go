@@ -20,7 +20,7 @@ import (
 func fullReport() v1.Report {
 	r := example.Report()
 	r.Run.Interrupted, r.Run.Error = "SIGINT", "the lab went away"
-	r.Patterns[1].Phases[0].Unfinished = true
+	r.Patterns[1].Phases[0].Unfinished, r.Patterns[1].Hardened = true, true
 	return r
 }
 

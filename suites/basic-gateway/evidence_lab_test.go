@@ -29,12 +29,12 @@ func judged(t *testing.T, why, remedy string, args ...string) v1.Report {
 	counts := v1.Summary(report)
 	if remedy == "" {
 		if result.Code != 0 || counts.Passed != counts.Selected {
-			t.Errorf("exit %d, %+v\n%s\n%s", result.Code, counts, result.Stdout, result.Stderr)
+			t.Errorf("exit %d, %+v\n%s%s", result.Code, counts, labtest.Unproven(report), result.Stderr)
 		}
 		return report
 	}
 	if result.Code != v1.ExitInconclusive || counts.Inconclusive == 0 || counts.Failed > 0 {
-		t.Errorf("exit %d, %+v\n%s\n%s", result.Code, counts, result.Stdout, result.Stderr)
+		t.Errorf("exit %d, %+v\n%s%s", result.Code, counts, labtest.Unproven(report), result.Stderr)
 	}
 	for _, claim := range report.Patterns[0].Claims {
 		if claim.Verdict == v1.Inconclusive && (!strings.Contains(claim.Summary, why) || !strings.Contains(claim.Remedy, remedy) || claim.Cause != "evidence-missing") {

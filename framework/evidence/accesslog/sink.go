@@ -205,11 +205,7 @@ func (c compiler) format(logger loggerJSON) (*Format, error) {
 		if key.omitEmpty {
 			options = append(options, OmitEmpty())
 		}
-		if key.json {
-			done.format, done.err = CompileJSON([]byte(key.source), options...)
-		} else {
-			done.format, done.err = CompileText(key.source, options...)
-		}
+		done.format, done.err = compile(key.source, key.json, options)
 		c[key] = done
 	}
 	return done.format, done.err

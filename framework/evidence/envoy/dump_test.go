@@ -13,6 +13,8 @@ var readers = map[string]func([]byte) (int, error){
 	"clusters":             func(d []byte) (int, error) { out, err := Clusters(d); return len(out), err },
 	"secrets":              func(d []byte) (int, error) { out, err := Secrets(d); return len(out), err },
 	"listenerConfigs":      func(d []byte) (int, error) { out, err := ListenerConfigs(d); return len(out), err },
+	"routeConfigs":         func(d []byte) (int, error) { out, err := RouteConfigs(d); return len(out), err },
+	"clusterConfigs":       func(d []byte) (int, error) { out, err := ClusterConfigs(d); return len(out), err },
 	"listeners and states": func(d []byte) (int, error) { out, err := Listeners(d); return len(out), err },
 }
 

@@ -58,6 +58,17 @@ func (s Stats) HTTP(statPrefix string) Scope {
 	return Scope{stats: s, prefix: prefix, places: []place{{prefix, bothLabels("http_conn_manager_prefix", name, name+";")}}}
 }
 
+// Mongo returns a statistic of the filters for MongoDB, all together: Istio's tag rules take the name of the filter's
+// listener away, and put the beginning of the statistic's own name into the label instead. False as for Scope.Counter.
+func (s Stats) Mongo(name string) (float64, bool) {
+	for _, prefix := range []string{"envoy_mongo__", "envoy_mongo_"} {
+		if value, found := s.Sum(prefix + sanitize(name)); found {
+			return value, true
+		}
+	}
+	return 0, false
+}
+
 // Counter returns a counter of the scope. False when the proxy publishes none of this
 // name, whether it has not counted yet or its statistics filter hides it; that is not
 // zero.

@@ -88,6 +88,25 @@ func (s Stats) Names() []string {
 	return slices.Sorted(maps.Keys(s.families))
 }
 
+// Lines returns every series that is not zero as "name{label="value"} 3", sorted: for people.
+func (s Stats) Lines() []string {
+	var lines []string
+	for name, f := range s.families {
+		for _, one := range f.series {
+			if one.value == 0 {
+				continue
+			}
+			var labels []string
+			for _, l := range one.labels {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.Name, l.Value))
+			}
+			lines = append(lines, fmt.Sprintf("%s{%s} %g", name, strings.Join(labels, ","), one.value))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
 // Sum adds the series of one metric that carry all the given labels, whatever other
 // labels they have. False when there is no such series, which is not the same as a
 // sum of zero.

@@ -165,3 +165,17 @@ envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="outbound_0.0.0.0_908
 	check(t, "of one worker", stats.HTTP("admin").Gauge, lookup{"downstream_cx_active", 0, false})
 	check(t, "of a port that nobody uses", stats.HTTP("inbound_0.0.0.0_908").Gauge, lookup{"downstream_cx_active", 0, false})
 }
+
+func TestStatsOfMongoFilters(t *testing.T) {
+	istio := parseStats(t, `# TYPE envoy_mongo__op_query counter
+envoy_mongo__op_query{mongo_prefix="op_"} 46
+# TYPE envoy_mongo__decoding_error counter
+envoy_mongo__decoding_error{mongo_prefix="decoding_"} 23
+`)
+	check(t, "by Istio's tags", istio.Mongo, lookup{"op_query", 46, true}, lookup{"decoding_error", 23, true}, lookup{"op_msg", 0, false})
+	own := parseStats(t, `# TYPE envoy_mongo_op_query counter
+envoy_mongo_op_query{envoy_mongo_prefix="one"} 2
+envoy_mongo_op_query{envoy_mongo_prefix="two"} 3
+`)
+	check(t, "by Envoy's own", own.Mongo, lookup{"op_query", 5, true}, lookup{"decoding_error", 0, false})
+}

@@ -37,7 +37,7 @@ type Artifacts struct {
 }
 
 // fixturePrograms are the packages under fixtures/ that become images.
-var fixturePrograms = []string{"bookinfo", "agent"}
+var fixturePrograms = []string{"bookinfo", "agent", "external", "product", "rating"}
 
 // FixtureImages are the images of the fixtures, by program, for example "bookinfo": "meshproof.local/fixtures/bookinfo:1f0c...".
 // Their tags name their sources, so that a cluster that has the tag has the code.

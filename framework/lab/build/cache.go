@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -48,7 +49,7 @@ const hashAbove = 8 << 20
 func (c Cache) Entry(ctx context.Context, name, key string, build func(ctx context.Context, dir string) error) (string, error) {
 	dir := c.path(name, key)
 	if problem := verify(dir); problem == nil {
-		return dir, nil
+		return dir, used(dir)
 	}
 	unlock, err := LockFile(ctx, dir+".lock", "builds the same thing")
 	if err != nil {
@@ -57,7 +58,7 @@ func (c Cache) Entry(ctx context.Context, name, key string, build func(ctx conte
 	defer unlock()
 	problem := verify(dir)
 	if problem == nil {
-		return dir, nil // another process built it while this one waited
+		return dir, used(dir) // another process built it while this one waited
 	}
 	// A folder that is there but wrong is removed whole: half of it may be right, but nobody knows which half.
 	if err := removeAll(dir); err != nil {
@@ -80,6 +81,15 @@ func (c Cache) Entry(ctx context.Context, name, key string, build func(ctx conte
 		return "", fmt.Errorf("finish the cache entry: %w", err)
 	}
 	return dir, nil
+}
+
+// used notes that the entry in dir is used now, by which Trim knows what is not.
+func used(dir string) error {
+	now := time.Now()
+	if err := os.Chtimes(filepath.Join(dir, manifestName), now, now); err != nil {
+		return fmt.Errorf("note the use of a cache entry: %w", err)
+	}
+	return nil
 }
 
 // Has tells whether the entry is there and sound, without building it.

@@ -47,6 +47,9 @@ func start(specFile string, started time.Time, report func(Report)) error {
 	if err != nil {
 		return err
 	}
+	if err := spec.Artifacts.Hold(); err != nil {
+		return err
+	}
 	steps := func(step string, work func() (string, error)) error {
 		report(Report{Step: step})
 		detail, err := work()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,12 +44,13 @@ func allocateLoadBalancers(ctx context.Context, client kubernetes.Interface) err
 		<-ctx.Done()
 		queue.ShutDown()
 	}()
+	all := &balancers{client: client, services: services.Informer().GetStore()}
 	for {
 		key, shutdown := queue.Get()
 		if shutdown {
 			return nil
 		}
-		err := allocate(ctx, client, services.Informer().GetStore(), key)
+		err := all.allocate(ctx, key)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "load balancer address of %s: %v\n", key, err)
 			queue.AddRateLimited(key)
@@ -59,40 +61,78 @@ func allocateLoadBalancers(ctx context.Context, client kubernetes.Interface) err
 	}
 }
 
-func allocate(ctx context.Context, client kubernetes.Interface, store cache.Store, key string) error {
-	item, exists, err := store.GetByKey(key)
+// balancers are the Services that ask for addresses.
+type balancers struct {
+	client   kubernetes.Interface
+	services cache.Store
+	// last is the address that was chosen at last.
+	last netip.Addr
+}
+
+func (b *balancers) allocate(ctx context.Context, key string) error {
+	item, exists, err := b.services.GetByKey(key)
 	if err != nil || !exists {
 		return err
 	}
 	service := item.(*corev1.Service)
-	wanted := service.Spec.Type == corev1.ServiceTypeLoadBalancer
-	has := len(service.Status.LoadBalancer.Ingress) > 0
-	if wanted == has {
+	// One that asks for a class is left to the class's own controller.
+	wanted := service.Spec.Type == corev1.ServiceTypeLoadBalancer && service.Spec.LoadBalancerClass == nil
+	has := service.Status.LoadBalancer.Ingress
+	if wanted == (len(has) > 0) && (!wanted || service.Spec.LoadBalancerIP == "" || service.Spec.LoadBalancerIP == has[0].IP) {
 		return nil
 	}
 	changed := service.DeepCopy()
 	changed.Status.LoadBalancer = corev1.LoadBalancerStatus{}
 	if wanted {
 		// The store lags behind: it may lack the address that was given a moment ago.
-		services, err := client.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		services, err := b.client.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return fmt.Errorf("look for a free address: %w", err)
 		}
-		address, err := chooseAddress(services.Items, service)
-		if err != nil {
-			return err
+		name := LoadBalancerName(service.Namespace, service.Name)
+		if service.Annotations[NamelessAnnotation] != "" {
+			name = ""
 		}
-		changed.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address.String(), Hostname: LoadBalancerName(service.Namespace, service.Name)}}
+		for range addressesOf(service) {
+			address, err := b.choose(services.Items, changed)
+			if err != nil {
+				return err
+			}
+			changed.Status.LoadBalancer.Ingress = append(changed.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: address.String(), Hostname: name})
+			services.Items = append(services.Items, *changed.DeepCopy())
+			changed.Spec.LoadBalancerIP = "" // which is the first one
+		}
+		changed.Spec.LoadBalancerIP = service.Spec.LoadBalancerIP
 	}
-	_, err = client.CoreV1().Services(service.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{FieldManager: "meshproof-lab"})
+	_, err = b.client.CoreV1().Services(service.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{FieldManager: "meshproof-lab"})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	return err
 }
 
-// chooseAddress takes the one that spec.loadBalancerIP asks for, or the first free one that is not kept for the router.
-func chooseAddress(services []corev1.Service, service *corev1.Service) (netip.Addr, error) {
+// What a Service may ask of the lab's load balancer, as those of clouds differ in it.
+const (
+	// NamelessAnnotation asks for an address without a name; its value does not matter.
+	NamelessAnnotation = "lab.meshproof.dev/load-balancer-without-name"
+	// AddressesAnnotation asks for so many addresses under one name.
+	AddressesAnnotation = "lab.meshproof.dev/load-balancer-addresses"
+)
+
+// mostAddresses bounds what one Service may ask for.
+const mostAddresses = 8
+
+func addressesOf(service *corev1.Service) int {
+	count, err := strconv.Atoi(service.Annotations[AddressesAnnotation])
+	if err != nil {
+		return 1
+	}
+	return min(max(count, 1), mostAddresses)
+}
+
+// choose takes the one that spec.loadBalancerIP asks for, or the next free one that is not kept for the router. One that has
+// just become free is the last to be given again: its former holder may want it back, and caches still lead to it.
+func (b *balancers) choose(services []corev1.Service, service *corev1.Service) (netip.Addr, error) {
 	taken := map[string]string{}
 	for _, other := range services {
 		for _, ingress := range other.Status.LoadBalancer.Ingress {
@@ -110,8 +150,13 @@ func chooseAddress(services []corev1.Service, service *corev1.Service) (netip.Ad
 		}
 		return address, nil
 	}
-	for address := prefix.Addr().Next(); prefix.Contains(address.Next()); address = address.Next() {
+	address := b.last
+	for range 1 << (prefix.Addr().BitLen() - prefix.Bits()) {
+		if address = address.Next(); !prefix.Contains(address) || !prefix.Contains(address.Next()) {
+			address = prefix.Addr().Next()
+		}
 		if _, used := taken[address.String()]; !used && address.String() != RouterAddress {
+			b.last = address
 			return address, nil
 		}
 	}

@@ -70,7 +70,7 @@ func TestChooseAddress(t *testing.T) {
 		"asked for, version 6":  {asked: "fd00::1", err: []string{`"fd00::1"`, outside}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := chooseAddress(row.held, service("mine", corev1.ServiceTypeLoadBalancer, "", row.asked))
+			got, err := (&balancers{}).choose(row.held, service("mine", corev1.ServiceTypeLoadBalancer, "", row.asked))
 			if row.err != nil {
 				wantError(t, err, row.err...)
 				return
@@ -79,6 +79,23 @@ func TestChooseAddress(t *testing.T) {
 				t.Errorf("%s, error %v; want %s", got, err, row.want)
 			}
 		})
+	}
+}
+
+// An address that was given back is not the next to be given: its former holder may want it again.
+func TestWhatHasJustBecomeFreeIsGivenLast(t *testing.T) {
+	b := &balancers{}
+	var got []string
+	for _, held := range [][]corev1.Service{nil, nil, holding(3), holding(upTo(252)...), nil, holding(upTo(253)[1:]...)} {
+		address, err := b.choose(held, service("mine", corev1.ServiceTypeLoadBalancer, "", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, address.String())
+	}
+	want := []string{"10.244.200.1", "10.244.200.2", "10.244.200.4", "10.244.200.253", "10.244.200.1", "10.244.200.1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
 	}
 }
 
@@ -94,22 +111,37 @@ func storeOf(t *testing.T, services ...*corev1.Service) cache.Store {
 	return store
 }
 
+func annotated(service *corev1.Service, name, value string) *corev1.Service {
+	service.Annotations = map[string]string{name: value}
+	return service
+}
+
+func ofClass(service *corev1.Service, class string) *corev1.Service {
+	service.Spec.LoadBalancerClass = &class
+	return service
+}
+
 func TestAllocate(t *testing.T) {
 	for name, row := range map[string]struct {
 		service *corev1.Service
 		writes  int
 		want    []corev1.LoadBalancerIngress
 	}{
-		"one that wants an address":          {service("mine", corev1.ServiceTypeLoadBalancer, "", ""), 1, []corev1.LoadBalancerIngress{{IP: "10.244.200.1", Hostname: "mine.ns.lb.mesh.lab"}}},
-		"one that has its address":           {service("mine", corev1.ServiceTypeLoadBalancer, "10.244.200.9", ""), 0, []corev1.LoadBalancerIngress{{IP: "10.244.200.9"}}},
-		"one that has what it asks no more":  {service("mine", corev1.ServiceTypeLoadBalancer, "10.244.200.9", "10.244.200.8"), 0, []corev1.LoadBalancerIngress{{IP: "10.244.200.9"}}},
+		"one that wants an address":         {service("mine", corev1.ServiceTypeLoadBalancer, "", ""), 1, []corev1.LoadBalancerIngress{{IP: "10.244.200.1", Hostname: "mine.ns.lb.mesh.lab"}}},
+		"one that has its address":          {service("mine", corev1.ServiceTypeLoadBalancer, "10.244.200.9", ""), 0, []corev1.LoadBalancerIngress{{IP: "10.244.200.9"}}},
+		"one that asks for another address": {service("mine", corev1.ServiceTypeLoadBalancer, "10.244.200.9", "10.244.200.8"), 1, []corev1.LoadBalancerIngress{{IP: "10.244.200.8", Hostname: "mine.ns.lb.mesh.lab"}}},
+		"one that has what it asks for":     {service("mine", corev1.ServiceTypeLoadBalancer, "10.244.200.9", "10.244.200.9"), 0, []corev1.LoadBalancerIngress{{IP: "10.244.200.9"}}},
+		"one that asks for two addresses": {annotated(service("mine", corev1.ServiceTypeLoadBalancer, "", ""), AddressesAnnotation, "2"), 1,
+			[]corev1.LoadBalancerIngress{{IP: "10.244.200.1", Hostname: "mine.ns.lb.mesh.lab"}, {IP: "10.244.200.2", Hostname: "mine.ns.lb.mesh.lab"}}},
+		"one that asks for no name":          {annotated(service("mine", corev1.ServiceTypeLoadBalancer, "", ""), NamelessAnnotation, "true"), 1, []corev1.LoadBalancerIngress{{IP: "10.244.200.1"}}},
+		"one of another controller's class":  {ofClass(service("mine", corev1.ServiceTypeLoadBalancer, "", ""), "example.org/other"), 0, nil},
 		"one of another type":                {service("mine", corev1.ServiceTypeClusterIP, "", ""), 0, nil},
 		"one that is of another type by now": {service("mine", corev1.ServiceTypeClusterIP, "10.244.200.9", ""), 1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset(row.service)
 			given := row.service.DeepCopy()
-			if err := allocate(t.Context(), client, storeOf(t, row.service), "ns/mine"); err != nil {
+			if err := (&balancers{client: client, services: storeOf(t, row.service)}).allocate(t.Context(), "ns/mine"); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(given, row.service); diff != "" {
@@ -145,13 +177,13 @@ func TestAllocateFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset()
 			client.PrependReactor(row.verb, "services", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, row.with })
-			err := allocate(t.Context(), client, storeOf(t, service("mine", corev1.ServiceTypeLoadBalancer, "", "")), "ns/mine")
+			err := (&balancers{client: client, services: storeOf(t, service("mine", corev1.ServiceTypeLoadBalancer, "", ""))}).allocate(t.Context(), "ns/mine")
 			if !errors.Is(err, row.want) {
 				t.Errorf("error = %v, want %v", err, row.want)
 			}
 		})
 	}
-	if err := allocate(t.Context(), fake.NewClientset(), storeOf(t), "ns/mine"); err != nil {
+	if err := (&balancers{client: fake.NewClientset(), services: storeOf(t)}).allocate(t.Context(), "ns/mine"); err != nil {
 		t.Errorf("of a Service that has gone from the store: %v", err)
 	}
 }

@@ -58,7 +58,11 @@ func (c *controller) run(ctx context.Context) error {
 			}
 			continue
 		case <-changed:
-			time.Sleep(gatherTime)
+			select {
+			case <-time.After(gatherTime):
+			case <-ctx.Done():
+				return nil
+			}
 		case <-retry.C:
 		}
 		err := c.sync(ctx, list[routev1.Route](routes), list[discoveryv1.EndpointSlice](slices))

@@ -1,0 +1,14 @@
+//go:build lab
+
+package mongoegress_test
+
+import (
+	"testing"
+
+	"github.com/meshproof/meshproof/suites/internal/balancertest"
+)
+
+// TestLoadBalancers: where there is no name, its address cannot change under those who use it.
+func TestLoadBalancers(t *testing.T) {
+	balancertest.Prove(t, "mongo-egress", map[string][]string{balancertest.Nameless: {"ME8"}})
+}
