@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -97,13 +98,26 @@ func find(objects []*unstructured.Unstructured, wanted *unstructured.Unstructure
 	return slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return overlayKey(o) == overlayKey(wanted) })
 }
 
-// FieldAt is the text of a field; a part of the path that is a number chooses in a list. Empty when there is none.
+// Every, as a part of the path of a field, takes all elements of a list.
+const Every = "*"
+
+// FieldAt is the text of a field; a part of the path that is a number chooses in a list, and Every gives the texts of all its
+// elements that have the field, with commas between. Empty when there is none.
 func FieldAt(value any, path []string) string {
-	for _, part := range path {
+	for depth, part := range path {
 		switch v := value.(type) {
 		case map[string]any:
 			value = v[part]
 		case []any:
+			if part == Every {
+				var texts []string
+				for _, element := range v {
+					if text := FieldAt(element, path[depth+1:]); text != "" {
+						texts = append(texts, text)
+					}
+				}
+				return strings.Join(texts, ",")
+			}
 			index, err := strconv.Atoi(part)
 			if err != nil || index < 0 || index >= len(v) {
 				return ""

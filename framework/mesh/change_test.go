@@ -105,7 +105,7 @@ func TestFieldAt(t *testing.T) {
 	service := decode(t, "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {host: a.lab, port: 80}\nstatus: {loadBalancer: {ingress: [{ip: 10.0.0.1}, {ip: 10.0.0.2}]}}\n")[0]
 	for path, want := range map[string]string{
 		"spec host": "a.lab", "status loadBalancer ingress 0 ip": "10.0.0.1", "status loadBalancer ingress 1 ip": "10.0.0.2",
-		"status loadBalancer ingress 2 ip": "", "status loadBalancer ingress -1 ip": "", "status loadBalancer ingress ip": "", "status loadBalancer ingress first ip": "",
+		"status loadBalancer ingress * ip": "10.0.0.1,10.0.0.2", "status loadBalancer ingress * hostname": "", "status loadBalancer ingress 2 ip": "", "status loadBalancer ingress -1 ip": "", "status loadBalancer ingress ip": "", "status loadBalancer ingress first ip": "",
 		"spec host name": "", "spec hosts": "", "spec": "", "spec port": "", "": "",
 	} {
 		if got := FieldAt(service.Object, strings.Fields(path)); got != want {

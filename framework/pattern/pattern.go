@@ -82,7 +82,7 @@ type Observed struct {
 	// APIVersion, Kind and Name are the object's, Namespace the name of the parameter that holds its namespace.
 	APIVersion, Kind, Namespace, Name string
 	// Paths are the places where the value may be, the first that has one counts. Each is of the fields that lead there; one
-	// that is a number chooses in a list.
+	// that is a number chooses in a list, and "*" takes all of a list, with commas between their values.
 	Paths [][]string
 	// Address says that an address is wanted: a name is looked up, and its first IPv4 address taken; with All, all of them,
 	// with commas between.

@@ -131,14 +131,8 @@ func (i *installation) apply(ctx context.Context) error {
 			return fmt.Errorf("find out %s (%s): %w", parameter.Name, parameter.Description, err)
 		}
 		if parameter.Observed.Address {
-			addresses, err := addressesOf(ctx, value, c.job.Options.Timeouts.Address)
-			if err != nil {
+			if value, err = resolve(ctx, value, parameter.Observed.All, c.job.Options.Timeouts.Address); err != nil {
 				return fmt.Errorf("find out %s (%s): %w", parameter.Name, parameter.Description, err)
-			}
-			value = addresses[0] // the only one that the patterns' source uses
-			if parameter.Observed.All {
-				slices.Sort(addresses) // a resolver turns them round
-				value = strings.Join(addresses, ",")
 			}
 		}
 		c.job.Values[parameter.Name] = value

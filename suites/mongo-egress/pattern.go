@@ -85,11 +85,11 @@ func addresses() []pattern.Parameter {
 	}
 	return []pattern.Parameter{
 		{
-			Name: allIPs, Default: "192.0.2.1", Unrendered: true, Description: "addresses of the load balancer of mongo-ingressgateway, with commas between: the first of its status, or all of its name where it tells no address",
+			Name: allIPs, Default: "192.0.2.1", Unrendered: true, Description: "addresses of the load balancer of mongo-ingressgateway, with commas between: all of its status, or of its name where it tells no address",
 			Observed: &pattern.Observed{
 				APIVersion: "v1", Kind: "Service", Namespace: "control_plane_namespace", Name: "mongo-ingressgateway", Address: true, All: true,
 				// The name alone, where there is no address: it need not be known where meshproof runs.
-				Paths: [][]string{{"status", "loadBalancer", "ingress", "0", "ip"}, {"status", "loadBalancer", "ingress", "0", "hostname"}},
+				Paths: [][]string{{"status", "loadBalancer", "ingress", "*", "ip"}, {"status", "loadBalancer", "ingress", "*", "hostname"}},
 			},
 		},
 		{Name: "mongodb_subnets", Description: "each of these addresses as a subnet of its own", Compute: each(func(address string) string { return address + "/32" })},
