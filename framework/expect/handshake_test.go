@@ -64,7 +64,7 @@ func TestEndHandshake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			flows := evidence.Flows{List: over(), Controls: test.controls, Handshakes: test.handshakes}
-			got, _ := judgeOnce(t, EndHandshake("server", "the gateway", []string{"10.0.0.7"}, "db.lab"), flows)
+			got, _ := judgeOnce(t, EndHandshake(Handshakes{Hop: "server", Name: "db.lab", Who: "the gateway", Addresses: []string{"10.0.0.7"}}), flows)
 			if got.Outcome != test.outcome || got.Cause != string(test.cause) {
 				t.Errorf("%s, cause %q: %s; want %s, %q", got.Outcome, got.Cause, got.Detail, test.outcome, test.cause)
 			}

@@ -26,6 +26,8 @@ type refusal struct {
 	// failures are parts of the reason why its own handshake with a server failed, of which one must be there; others are parts
 	// of the reasons of other causes.
 	failures, others []string
+	// alert is how the server of that handshake is told of it, in the words of its TLS library; empty where no alert tells it.
+	alert string
 	// connection says that a connection was refused, before there was any request on it; tried, that the proxy had already
 	// chosen a server. requests says that the proxy refuses requests too, which it had taken before it found that it cannot send
 	// them on.
@@ -67,7 +69,7 @@ var refusals = map[pattern.Cause]refusal{
 		},
 	},
 	pattern.ExpiredCertificate: {
-		client: "the server's certificate is no longer valid", flag: "UF", failures: []string{expired}, connection: true, tried: true, requests: true,
+		client: "the server's certificate is no longer valid", flag: "UF", alert: "expired certificate", failures: []string{expired}, connection: true, tried: true, requests: true,
 		seen: func(r traffic.Result) bool { return strings.Contains(r.Err, "certificate has expired") },
 	},
 	// In TLS 1.3 the client has ended its handshake before the server refuses it: what it writes next may meet the closed
@@ -82,7 +84,7 @@ var refusals = map[pattern.Cause]refusal{
 		seen: func(r traffic.Result) bool { return strings.Contains(r.Err, "certificate signed by unknown authority") },
 	},
 	pattern.WrongCertificateName: {
-		client: "the server's certificate is for another name", flag: "UF", failures: misnamed, connection: true, tried: true, requests: true,
+		client: "the server's certificate is for another name", flag: "UF", alert: "unknown certificate", failures: misnamed, connection: true, tried: true, requests: true,
 		seen: func(r traffic.Result) bool {
 			return strings.Contains(r.Err, "certificate is valid for ") || strings.Contains(r.Err, "certificate is not valid for any names")
 		},
@@ -176,36 +178,44 @@ func BeRefusedBy(hop string, cause pattern.Cause) types.GomegaMatcher {
 		logs:      []string{hop},
 		controls:  true,
 		judge: func(flows evidence.Flows, flow evidence.Flow) verdict {
-			lines := flow.At(hop, false)
-			asked := len(lines) > 0
-			for _, line := range flow.At(hop, true) {
-				if !asked || line.UpstreamHost == "" { // else its application took the request, and asked for what was refused
-					lines = append(lines, line)
-				}
-			}
-			taken := signs.requests && slices.ContainsFunc(lines, ofRequest)
-			if signs.connection && !taken {
-				lines = connectionsAt(flow, hop)
-			}
-			if len(lines) == 0 {
-				v := lacks(flows, hop, "has no line in the access log of %s", hop)
-				if gap, found := flows.RefusalGaps[hop]; found && signs.connection && v.remedy == "" {
-					v.detail, v.remedy = v.detail+": "+gap.Why, gap.Remedy
-				}
-				return translated(flows, flow, hop, v)
-			}
-			line := lines[0]
-			switch {
-			case len(lines) > 1:
-				return contradicts(string(pattern.Repeated), "has %d lines in the access log of %s", len(lines), hop)
-			case line.UpstreamHost != "" && !signs.tried || line.UpstreamCluster != "" && !line.HasFlag(signs.flag):
-				return contradicts(string(pattern.NotRefused), "was sent on by %s to %s", hop, orNone(line.UpstreamCluster))
-			case !signs.explains(line):
-				return contradicts(string(pattern.OtherRefusal), "was refused by %s with the flags %q (%s) for %s", hop, strings.Join(line.Flags, ","), strings.Join(reasonsOf(line), ", "), orNone(line.UpstreamCluster))
-			}
-			return holds()
+			return refusedBy(flows, flow, hop, signs, func(line evidence.Line) verdict { return untold(flows, hop, line) })
 		},
 	}
+}
+
+// refusedBy is what the access log of a hop says of a probe that was refused; why judges a line that says of a certificate only
+// that it was refused.
+func refusedBy(flows evidence.Flows, flow evidence.Flow, hop string, signs refusal, why func(evidence.Line) verdict) verdict {
+	lines := flow.At(hop, false)
+	asked := len(lines) > 0
+	for _, line := range flow.At(hop, true) {
+		if !asked || line.UpstreamHost == "" { // else its application took the request, and asked for what was refused
+			lines = append(lines, line)
+		}
+	}
+	taken := signs.requests && slices.ContainsFunc(lines, ofRequest)
+	if signs.connection && !taken {
+		lines = connectionsAt(flow, hop)
+	}
+	if len(lines) == 0 {
+		v := lacks(flows, hop, "has no line in the access log of %s", hop)
+		if gap, found := flows.RefusalGaps[hop]; found && signs.connection && v.remedy == "" {
+			v.detail, v.remedy = v.detail+": "+gap.Why, gap.Remedy
+		}
+		return translated(flows, flow, hop, v)
+	}
+	line := lines[0]
+	switch {
+	case len(lines) > 1:
+		return contradicts(string(pattern.Repeated), "has %d lines in the access log of %s", len(lines), hop)
+	case line.UpstreamHost != "" && !signs.tried || line.UpstreamCluster != "" && !line.HasFlag(signs.flag):
+		return contradicts(string(pattern.NotRefused), "was sent on by %s to %s", hop, orNone(line.UpstreamCluster))
+	case signs.alert != "" && line.HasFlag(signs.flag) && bare(line.UpstreamFailure):
+		return why(line)
+	case !signs.explains(line):
+		return contradicts(string(pattern.OtherRefusal), "was refused by %s with the flags %q (%s) for %s", hop, strings.Join(line.Flags, ","), strings.Join(reasonsOf(line), ", "), orNone(line.UpstreamCluster))
+	}
+	return holds()
 }
 
 // ofRequest tells whether a line is of a request rather than of a connection.

@@ -82,8 +82,9 @@ func refusesServer(flows evidence.Flows, env *pattern.Env, hop, host string, cau
 	GinkgoHelper()
 	// The client is told no more than this: why, the proxy's log has.
 	Expect(flows).To(Answer(http.StatusServiceUnavailable, "connection failure"))
-	Expect(flows).To(BeRefusedBy(hop, cause))
-	Expect(flows).To(EndHandshake(nginx, hop, env.Observer.Addresses(hop), host))
+	handshakes := Handshakes{Hop: nginx, Name: host, Who: hop, Addresses: env.Observer.Addresses(hop)}
+	Expect(flows).To(RefuseCertificate(hop, cause, handshakes))
+	Expect(flows).To(EndHandshake(handshakes))
 	Expect(flows).To(NeverReach(nginx))
 }
 
