@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/meshproof/meshproof/framework/evidence"
+	"github.com/meshproof/meshproof/framework/pattern"
 )
 
 // Inconclusive is the error of a matcher that lacks evidence. It fails the spec whichever way the assertion is turned.
@@ -133,7 +134,25 @@ func (m *flowMatcher) judgeOne(flows evidence.Flows, flow evidence.Flow) verdict
 			return lacks(flows, hop, "cannot be judged by the access log of %s", hop)
 		}
 	}
-	return m.judge(flows, flow)
+	v := m.judge(flows, flow)
+	if v.cause == string(pattern.Repeated) {
+		return repeated(flow, v)
+	}
+	return v
+}
+
+// repeated is what it means that something came twice. An application that asks again, as some do when an answer takes longer
+// than they wait, has the same come twice to all hops behind it: that says that it was slow, and nothing of who repeats.
+func repeated(flow evidence.Flow, v verdict) verdict {
+	for _, r := range flow.Records {
+		if r.AskedAgain != "" {
+			return verdict{
+				outcome: evidence.Unknown, cause: string(pattern.Environment), remedy: "see what is slow behind " + r.Service + ", or run it on a machine that is less busy",
+				detail: fmt.Sprintf("%s, because %s itself had no answer in its time, and asked for its %s again", v.detail, r.Service, r.AskedAgain),
+			}
+		}
+	}
+	return v
 }
 
 // FailureMessage implements Gomega's matcher.

@@ -10,6 +10,7 @@ import (
 	"github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
 
+	"github.com/meshproof/meshproof/fixtures/record"
 	"github.com/meshproof/meshproof/framework/evidence"
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/traffic"
@@ -237,5 +238,34 @@ func TestEveryJudgementNamesItsEnd(t *testing.T) {
 		if got, _ := judgeOnce(t, matcher, evidence.Flows{List: answered(200)}); got.End != end {
 			t.Errorf("%q rests on %q, want %q", got.Statement, got.End, end)
 		}
+	}
+}
+
+// What came twice because an application asked again says that something was slow, and not who repeats.
+func TestWhatAnApplicationAsksAgainIsNoRepetition(t *testing.T) {
+	page := func(again string) evidence.Record {
+		return evidence.Record{Hop: "productpage", Request: record.Request{Service: "productpage", AskedAgain: again}}
+	}
+	twice := lines(at("gateway", cluster), at("gateway", cluster))
+	for name, test := range map[string]struct {
+		records []evidence.Record
+		outcome evidence.Outcome
+		cause   pattern.Cause
+	}{
+		"nobody asked again": {[]evidence.Record{page("")}, evidence.False, pattern.Repeated},
+		"no record":          {nil, evidence.False, pattern.Repeated},
+		"it asked again":     {[]evidence.Record{page("reviews")}, evidence.Unknown, pattern.Environment},
+	} {
+		t.Run(name, func(t *testing.T) {
+			twice[0].Records = test.records
+			got, _ := judgeOnce(t, PassThrough("gateway", cluster), evidence.Flows{List: twice})
+			if got.Outcome != test.outcome || got.Cause != string(test.cause) {
+				t.Errorf("%s, cause %q: %s; want %s, %q", got.Outcome, got.Cause, got.Detail, test.outcome, test.cause)
+			}
+		})
+	}
+	twice[0].Records = []evidence.Record{page("reviews")}
+	if got, _ := judgeOnce(t, PassThrough("gateway", cluster+"."), evidence.Flows{List: lines(at("gateway", cluster))}); got.Outcome != evidence.False {
+		t.Errorf("another cluster is %s", got.Outcome)
 	}
 }
