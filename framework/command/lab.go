@@ -37,7 +37,7 @@ func newLabCommand() *cobra.Command {
 func newLabUp(options *lab.Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "up", Short: "Start the lab, after building what is missing; a running lab is left as it is, or gets further revisions of Istio", Args: cobra.NoArgs,
-		Example: "  meshproof lab up\n  meshproof lab up --istio 1.31,1.27    # then: meshproof run --revision 1-27",
+		Example: "  meshproof lab up\n  meshproof lab up --istio 1.31,1.27        # then: meshproof run --revision 1-27\n  meshproof lab up --istio 1.31,1.31+cni    # then: meshproof run --revision 1-31-cni",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			started := time.Now()
 			options.Progress = newProgress(os.Stderr)
@@ -51,7 +51,7 @@ func newLabUp(options *lab.Options) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&options.Versions.Kubernetes, "kubernetes", "", "version of Kubernetes, when the lab is started")
-	cmd.Flags().StringSliceVar(&options.Versions.Istio, "istio", nil, "versions of Istio: the first is the default when the lab is started, each further one a revision beside it, also of a running lab")
+	cmd.Flags().StringSliceVar(&options.Versions.Istio, "istio", nil, "versions of Istio: the first is the default when the lab is started, each further one a revision beside it, also of a running lab; with +cni behind it, its pods have istio-cni instead of an init container")
 	cmd.Flags().StringVar(&options.Versions.Envoy, "envoy", "", "version of Envoy, when the lab is started (default: that of each Istio)")
 	settings(cmd.Flags(), "kubernetes", "istio", "envoy")
 	return cmd
@@ -61,7 +61,11 @@ func newLabUp(options *lab.Options) *cobra.Command {
 func labVersions(l *lab.Lab) string {
 	text := "Kubernetes " + l.Kubernetes
 	for _, revision := range l.Revisions {
-		text += fmt.Sprintf(", Istio %s (revision %s, Envoy %s)", revision.Istio, revision.Name, revision.Envoy)
+		cni := ""
+		if revision.CNI {
+			cni = ", istio-cni"
+		}
+		text += fmt.Sprintf(", Istio %s (revision %s, Envoy %s%s)", revision.Istio, revision.Name, revision.Envoy, cni)
 	}
 	return text
 }

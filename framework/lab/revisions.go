@@ -14,12 +14,14 @@ type Revision struct {
 	// Istio is its version, Envoy that of the proxies which it injects.
 	Istio string `json:"istio"`
 	Envoy string `json:"envoy"`
+	// CNI says that istio-cni redirects the traffic of its pods.
+	CNI bool `json:"cni,omitempty"`
 }
 
 func revisionsOf(meshes []build.Mesh) []Revision {
 	var revisions []Revision
 	for _, mesh := range meshes {
-		revisions = append(revisions, Revision{Name: mesh.Revision.Name, Istio: mesh.Revision.Istio.Version, Envoy: mesh.Revision.Envoy.Version})
+		revisions = append(revisions, Revision{Name: mesh.Revision.Name, Istio: mesh.Revision.Istio.Version, Envoy: mesh.Revision.Envoy.Version, CNI: mesh.Revision.CNI})
 	}
 	return revisions
 }
@@ -46,6 +48,10 @@ func (l *Lab) missing(asked build.Versions, selection build.Selection) ([]build.
 		have := l.Revisions[index]
 		if len(asked.Istio) > 0 && have.Istio != wanted.Istio.Version {
 			return nil, conflict("as its revision "+have.Name+" Istio", have.Istio, wanted.Istio.Version)
+		}
+		if len(asked.Istio) > 0 && have.CNI != wanted.CNI {
+			with := map[bool]string{true: "with istio-cni", false: "without istio-cni"}
+			return nil, conflict("its revision "+have.Name, with[have.CNI], with[wanted.CNI])
 		}
 		if asked.Envoy != "" && have.Envoy != wanted.Envoy.Version {
 			return nil, conflict("in its revision "+have.Name+" Envoy", have.Envoy, wanted.Envoy.Version)

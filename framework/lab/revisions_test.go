@@ -31,6 +31,8 @@ func TestMissing(t *testing.T) {
 		"another Kubernetes":          {newer, build.Versions{Kubernetes: "1.34"}, "", "Kubernetes v1.36.3, not v1.34.4"},
 		"another Envoy":               {newer, build.Versions{Envoy: "1.39"}, "", "in its revision default Envoy 1.40.0, not 1.39.3"},
 		"a lab that wrote down none":  {&Lab{Name: "mine", Kubernetes: "v1.36.3"}, build.Versions{}, "", "another version of meshproof"},
+		"istio-cni beside":            {newer, istio("1.31", "1.31+cni"), "1-31-cni", ""},
+		"istio-cni of the default":    {newer, istio("1.31+cni"), "", "its revision default without istio-cni, not with istio-cni"},
 		"another Envoy of a revision": {both, build.Versions{Istio: []string{"1.31", "1.27"}, Envoy: "1.40"}, "", "in its revision 1-27 Envoy 1.36.4, not 1.40.0"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -192,7 +192,8 @@ func (b builder) fixtures(ctx context.Context) (string, error) {
 //   - A stock Envoy lacks Istio's own filters, so what would need them is off.
 //   - Small requests, or two cores do not schedule a pattern's pods.
 //   - istiod is asked for its readiness every second, because people wait for it.
-func istioValues(revision, tag string) []string {
+//   - With istio-cni, the node's plugins are where its container runtime looks for them.
+func istioValues(revision Revision, tag string) []string {
 	values := map[string]string{
 		"profile":                                "minimal",
 		"hub":                                    Registry + "/istio",
@@ -209,11 +210,16 @@ func istioValues(revision, tag string) []string {
 		"values.global.proxy.resources.requests.memory":    "32Mi",
 		"values.global.defaultPodDisruptionBudget.enabled": "false",
 	}
-	if revision == DefaultRevision {
+	if revision.Name == DefaultRevision {
 		// The webhook that validates what says no revision; each revision has one only for what names it.
-		values["values.defaultRevision"] = revision
+		values["values.defaultRevision"] = revision.Name
 	} else {
-		values["revision"] = revision
+		values["revision"] = revision.Name
+	}
+	if revision.CNI {
+		values["components.cni.enabled"], values["components.cni.namespace"] = "true", "istio-system"
+		values["values.pilot.cni.enabled"], values["values.cni.cniBinDir"] = "true", "/opt/cni/bin"
+		values["values.cni.resources.requests.cpu"], values["values.cni.resources.requests.memory"] = "10m", "32Mi"
 	}
 	var args []string
 	for _, key := range slices.Sorted(maps.Keys(values)) {
@@ -224,7 +230,7 @@ func istioValues(revision, tag string) []string {
 
 // manifests renders the chart that is embedded in istioctl.
 func (b builder) manifests(ctx context.Context, mesh Mesh, tag string) (string, error) {
-	args := append([]string{"manifest", "generate"}, istioValues(mesh.Revision.Name, tag)...)
+	args := append([]string{"manifest", "generate"}, istioValues(mesh.Revision, tag)...)
 	dir, err := b.cache.Entry(ctx, "manifests", Key(append(args, mesh.Istio)...), func(ctx context.Context, dir string) error {
 		output, err := exec.CommandContext(ctx, filepath.Join(mesh.Istio, "istioctl"), args...).Output()
 		if err != nil {

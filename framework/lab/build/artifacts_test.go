@@ -28,7 +28,7 @@ func TestFixtureImagesAreNamedByTheirSources(t *testing.T) {
 // The values are part of an entry's key, so that their order must not change from run to run.
 func TestIstioValues(t *testing.T) {
 	for revision, named := range map[string]bool{DefaultRevision: false, "1-27": true} {
-		args := istioValues(revision, "1.31.0-abc")
+		args := istioValues(Revision{Name: revision}, "1.31.0-abc")
 		var values []string
 		for i := 0; i+1 < len(args); i += 2 {
 			if args[i] != "--set" {
@@ -48,6 +48,15 @@ func TestIstioValues(t *testing.T) {
 		if slices.ContainsFunc(values, func(value string) bool { return strings.HasPrefix(value, "revision=") }) != named ||
 			slices.Contains(values, "revision=1-27") != named || slices.Contains(values, "values.defaultRevision=default") == named {
 			t.Errorf("revision %s: %q", revision, values)
+		}
+		if slices.ContainsFunc(values, func(value string) bool { return strings.Contains(value, "cni") }) {
+			t.Errorf("revision %s has istio-cni, and nobody asked for it: %q", revision, values)
+		}
+	}
+	args := istioValues(Revision{Name: "1-31-cni", CNI: true}, "1.31.0-abc")
+	for _, want := range []string{"components.cni.enabled=true", "values.pilot.cni.enabled=true", "values.cni.cniBinDir=/opt/cni/bin"} {
+		if !slices.Contains(args, want) {
+			t.Errorf("%s is missing in %q", want, args)
 		}
 	}
 }

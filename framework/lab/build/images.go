@@ -191,6 +191,14 @@ func pilotImage(tag, istioDir string) image {
 	}}
 }
 
+// cniImage is Istio's install-cni, with the plugin that it copies to the node. The plugin runs there, by the node's own iptables.
+func cniImage(tag, dir string) image {
+	return image{name: "istio/install-cni", tag: tag, user: "0:0", entrypoint: []string{"/usr/local/bin/install-cni"}, files: []imageFile{
+		{path: "/usr/local/bin/install-cni", source: filepath.Join(dir, "install-cni"), mode: 0o755},
+		{path: "/opt/cni/bin/istio-cni", source: filepath.Join(dir, "istio-cni"), mode: 0o755},
+	}}
+}
+
 // routerImage is the router's controller and the HAProxy that it runs.
 func routerImage(tag, routerDir, root string) (image, error) {
 	haproxy := filepath.Join(root, "usr/sbin/haproxy")

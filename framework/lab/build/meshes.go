@@ -9,8 +9,8 @@ import (
 // Mesh is what one revision of Istio is installed from.
 type Mesh struct {
 	Revision Revision
-	// Istio and Envoy are folders of programs.
-	Istio, Envoy string
+	// Istio and Envoy are folders of programs; CNI is that of istio-cni, and empty for a revision without it.
+	Istio, Envoy, CNI string
 	// Images is the archive of istiod's and the proxy's image, Manifests the file that installs istiod.
 	Images, Manifests string
 }
@@ -48,7 +48,11 @@ func newMeshes(revisions []Revision) []Mesh {
 func istioCompilations(meshes []Mesh) []compilation {
 	var steps []compilation
 	for index := range meshes {
-		steps = append(steps, compilation{istioPart(meshes[index].Revision.Istio), &meshes[index].Istio})
+		mesh := &meshes[index]
+		steps = append(steps, compilation{istioPart(mesh.Revision.Istio), &mesh.Istio})
+		if mesh.Revision.CNI {
+			steps = append(steps, compilation{istioCNIPart(mesh.Revision.Istio), &mesh.CNI})
+		}
 	}
 	return steps
 }
@@ -67,10 +71,18 @@ func (b builder) pack(ctx context.Context, meshes []Mesh, root string) (err erro
 	for index := range meshes {
 		mesh := &meshes[index]
 		version := mesh.Revision.Istio.Version
-		tag := version + "-" + Key(mesh.Istio, mesh.Envoy, root)
+		made := []string{mesh.Istio, mesh.Envoy, root}
+		if mesh.Revision.CNI {
+			made = append(made, mesh.CNI)
+		}
+		tag := version + "-" + Key(made...)
 		mesh.Images, err = imageArchive(ctx, b.cache, Key("istio", tag), "images of Istio "+version, b.progress, func() ([]image, error) {
 			proxy, err := proxyImage(tag, mesh.Istio, mesh.Envoy, root)
-			return []image{pilotImage(tag, mesh.Istio), proxy}, err
+			list := []image{pilotImage(tag, mesh.Istio), proxy}
+			if mesh.Revision.CNI {
+				list = append(list, cniImage(tag, mesh.CNI))
+			}
+			return list, err
 		})
 		if err != nil {
 			return err

@@ -59,6 +59,14 @@ func istioPart(v IstioVersion) part {
 	}
 }
 
+// istioCNIPart builds istio-cni, the plugin that the container runtime calls, and install-cni, which puts it on a node.
+func istioCNIPart(v IstioVersion) part {
+	p := istioPart(v)
+	p.name, p.files = "istio-cni "+v.Version, nil
+	p.packages = []string{"istio.io/istio/cni/cmd/istio-cni", "istio.io/istio/cni/cmd/install-cni"}
+	return p
+}
+
 func coreDNSPart() part {
 	return part{name: "CoreDNS", module: PartsPrefix + "coredns", packages: []string{"."}, program: "coredns"}
 }

@@ -41,7 +41,7 @@ type Versions struct {
 	// Kubernetes is empty for the first of the table, Envoy for the one that belongs to each Istio.
 	Kubernetes, Envoy string
 	// Istio lists the control planes: the first is the default, each further one is a revision beside it. Empty means the
-	// first of the table alone.
+	// first of the table alone. One whose version ends in WithCNI redirects the traffic of its pods by istio-cni.
 	Istio []string
 }
 
@@ -75,7 +75,12 @@ type Revision struct {
 	Name  string
 	Istio IstioVersion
 	Envoy EnvoyVersion
+	// CNI says that istio-cni redirects the traffic of its pods, which then need no init container with capabilities.
+	CNI bool
 }
+
+// WithCNI is the end of the version of a control plane that uses istio-cni.
+const WithCNI = "+cni"
 
 // DefaultRevision is the name of the control plane that a namespace joins by istio-injection=enabled.
 const DefaultRevision = "default"
@@ -92,6 +97,7 @@ func (v Versions) Resolve() (Selection, error) {
 		wanted = []string{""}
 	}
 	for index, version := range wanted {
+		version, cni := strings.CutSuffix(version, WithCNI)
 		istio, err := choose("Istio", version, istioVersions, func(i IstioVersion) string { return i.Version })
 		if err != nil {
 			return Selection{}, err
@@ -100,25 +106,33 @@ func (v Versions) Resolve() (Selection, error) {
 		if err != nil {
 			return Selection{}, err
 		}
-		name := DefaultRevision
+		revision := Revision{Name: DefaultRevision, Istio: istio, Envoy: envoy, CNI: cni}
 		if index > 0 {
-			name = revisionName(istio.Version)
+			revision.Name = revision.ownName()
 		}
 		for _, other := range selection.Revisions {
-			if revisionName(other.Istio.Version) == revisionName(istio.Version) {
+			switch {
+			case other.ownName() == revision.ownName():
 				return Selection{}, fmt.Errorf("versions %s and %s of Istio are of one minor version, of which a lab has one at most", other.Istio.Version, istio.Version)
+			case other.CNI && cni:
+				return Selection{}, fmt.Errorf("versions %s and %s of Istio would each bring their istio-cni, of which a node has one at most", other.Istio.Version, istio.Version)
 			}
 		}
-		selection.Revisions = append(selection.Revisions, Revision{Name: name, Istio: istio, Envoy: envoy})
+		selection.Revisions = append(selection.Revisions, revision)
 	}
 	return selection, nil
 }
 
-// revisionName is the minor version with a dash, because a revision's name has no dots: "1-27" for "1.27.9".
-func revisionName(version string) string {
-	major, rest, _ := strings.Cut(version, ".")
+// ownName is what a revision is called that is not the default: its minor version with a dash, because a revision's name has no
+// dots, such as "1-27" for 1.27.9, and "1-27-cni" with istio-cni.
+func (r Revision) ownName() string {
+	major, rest, _ := strings.Cut(r.Istio.Version, ".")
 	minor, _, _ := strings.Cut(rest, ".")
-	return major + "-" + minor
+	name := major + "-" + minor
+	if r.CNI {
+		name += "-cni"
+	}
+	return name
 }
 
 func choose[T any](what, wanted string, table []T, version func(T) string) (T, error) {

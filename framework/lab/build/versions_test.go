@@ -19,7 +19,11 @@ func setVersions(t *testing.T) {
 func describe(selection Selection) string {
 	words := []string{selection.Kubernetes.Version}
 	for _, revision := range selection.Revisions {
-		words = append(words, revision.Name+"="+revision.Istio.Version+"/"+revision.Envoy.Version)
+		word := revision.Name + "=" + revision.Istio.Version + "/" + revision.Envoy.Version
+		if revision.CNI {
+			word += WithCNI
+		}
+		words = append(words, word)
 	}
 	return strings.Join(words, " ")
 }
@@ -44,6 +48,8 @@ func TestResolve(t *testing.T) {
 		"a revision beside":           {Versions{Istio: istio("1.31", "1.27")}, "v1.36.3 default=1.31.0/1.40.0 1-27=1.27.9/1.36.4"},
 		"a newer one beside":          {Versions{Istio: istio("1.27.9", "1.31")}, "v1.36.3 default=1.27.9/1.36.4 1-31=1.31.0/1.40.0"},
 		"two revisions beside":        {Versions{Istio: istio("1.31", "1.27", "1.30.1")}, "v1.36.3 default=1.31.0/1.40.0 1-27=1.27.9/1.36.4 1-30=1.30.1/1.39.3"},
+		"istio-cni beside":            {Versions{Istio: istio("1.31", "1.31+cni")}, "v1.36.3 default=1.31.0/1.40.0 1-31-cni=1.31.0/1.40.0+cni"},
+		"istio-cni alone":             {Versions{Istio: istio("+cni")}, "v1.36.3 default=1.31.0/1.40.0+cni"},
 		"one Envoy for all revisions": {Versions{Istio: istio("1.31", "1.27"), Envoy: "1.39"}, "v1.36.3 default=1.31.0/1.39.3 1-27=1.27.9/1.39.3"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,6 +72,8 @@ func TestResolveRefuses(t *testing.T) {
 		"Istio beside another": {Versions{Istio: []string{"1.31", "1.29"}}, []string{"Istio 1.29 ", "1.27.9"}},
 		"Istio beside itself":  {Versions{Istio: []string{"1.27", "1.27.9"}}, []string{"1.27.9 and 1.27.9", "one minor version"}},
 		"two of one name":      {Versions{Istio: []string{"1.31", "1.30.2", "1.30.1"}}, []string{"1.30.2 and 1.30.1", "one minor version"}},
+		"two with istio-cni":   {Versions{Istio: []string{"1.31+cni", "1.27+cni"}}, []string{"1.31.0 and 1.27.9", "istio-cni"}},
+		"istio-cni twice":      {Versions{Istio: []string{"1.31+cni", "1.31+cni"}}, []string{"one minor version"}},
 		"Envoy":                {Versions{Envoy: "2"}, []string{"Envoy 2 ", "1.4.1, 1.40.0"}},
 		"half a number":        {Versions{Kubernetes: "1.36.1"}, []string{"Kubernetes 1.36.1 ", "v1.36.10"}},
 		"more than there is":   {Versions{Istio: []string{"1.31.0.1"}}, []string{"Istio 1.31.0.1 ", "1.31.0"}},

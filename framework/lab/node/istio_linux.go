@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,8 +24,8 @@ var (
 // istioNamespace is where the lab's control plane lives.
 const istioNamespace = "istio-system"
 
-// InstallMesh applies the rendered chart of one revision and returns when its istiod serves, and its webhooks carry its
-// certificate, so that the next pod is injected and the next object validated. beside are the versions of Istio that the
+// InstallMesh applies the rendered chart of one revision and returns when its istiod serves, its webhooks carry its
+// certificate, and its istio-cni is on the node, so that the next pod is injected and the next object validated. beside are the versions of Istio that the
 // lab has already: the definitions of Istio's kinds are all that revisions share, and those of the newest stay.
 func InstallMesh(ctx context.Context, client *kube.Client, mesh build.Mesh, beside []string) error {
 	data, err := os.ReadFile(mesh.Manifests)
@@ -57,11 +58,11 @@ func InstallMesh(ctx context.Context, client *kube.Client, mesh build.Mesh, besi
 			if first && defines {
 				kinds++
 			}
-			if (object.GetKind() == "Deployment" || object.GetKind() == "ServiceAccount") != first {
+			if slices.Contains([]string{"Deployment", "DaemonSet", "ServiceAccount"}, object.GetKind()) != first {
 				continue
 			}
 			group.Go(func() error {
-				tuneIstiod(object)
+				tune(object)
 				_, err := client.Apply(groupCtx, object, true)
 				return err
 			})
@@ -77,6 +78,12 @@ func InstallMesh(ctx context.Context, client *kube.Client, mesh build.Mesh, besi
 	deployment := kube.Selection{Resource: kube.Deployments, Namespace: istioNamespace, Labels: "app=istiod" + revision}
 	if err := client.Wait(ctx, deployment, "to be Available", istiodTimeout, kube.HasCondition("Available", 1)); err != nil {
 		return errors.Join(err, client.Complaints(ctx, istioNamespace))
+	}
+	if mesh.Revision.CNI {
+		agent := kube.Selection{Resource: kube.Pods, Namespace: istioNamespace, Labels: "k8s-app=" + cniAgent}
+		if err := client.Wait(ctx, agent, "to be Ready", istiodTimeout, kube.HasCondition("Ready", 1)); err != nil { // the lab has one node
+			return errors.Join(err, client.Complaints(ctx, istioNamespace))
+		}
 	}
 	for _, webhooks := range []kube.Selection{
 		{Resource: injectors, Labels: "app=sidecar-injector" + revision},
@@ -106,10 +113,14 @@ func newerThanAll(one string, others []string) (bool, error) {
 	return true, nil
 }
 
-// tuneIstiod shortens the period in which istiod is asked for its readiness: the chart has no value for it, and people
-// wait for it.
-func tuneIstiod(object *unstructured.Unstructured) {
-	if object.GetKind() != "Deployment" || object.GetLabels()["app"] != "istiod" {
+// cniAgent is the label k8s-app of the pods that put istio-cni on a node.
+const cniAgent = "istio-cni-node"
+
+// tune shortens the period in which istiod, and the agent of istio-cni, are asked for their readiness: the chart has no value
+// for it, and people wait for it.
+func tune(object *unstructured.Unstructured) {
+	istiod := object.GetKind() == "Deployment" && object.GetLabels()["app"] == "istiod"
+	if !istiod && (object.GetKind() != "DaemonSet" || object.GetLabels()["k8s-app"] != cniAgent) {
 		return
 	}
 	containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")

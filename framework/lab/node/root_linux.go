@@ -23,11 +23,13 @@ func enterRoot(spec Spec) error {
 		return fmt.Errorf("mount the lab's root: %w", err)
 	}
 	builder := rootBuilder{root: root}
-	builder.folders("etc", "run", "tmp", "proc", "sys", "dev", "root", "var/lib", "var/log", "var/run", "opt/meshproof", "opt/cni", "etc/cni/net.d", "old")
+	builder.folders("etc", "run", "tmp", "proc", "sys", "dev", "root", "var/lib", "var/log", "var/run", "opt/meshproof", "opt/cni/bin", "etc/cni/net.d", "old")
 	for _, name := range []string{"bin", "sbin", "lib", "lib64"} {
 		builder.link("usr/"+name, name)
 	}
 	builder.bind(filepath.Join(spec.Artifacts.Root, "usr"), "usr", true)
+	// istio-cni puts its plugin beside the others, and /usr is read-only.
+	builder.linkAll(filepath.Join(spec.Artifacts.Root, "usr/lib/cni"), "/usr/lib/cni", "opt/cni/bin")
 	builder.bind("/dev", "dev", false)
 	builder.mount("proc", "proc", "proc")
 	builder.mount("sysfs", "sys", "sysfs")
@@ -91,6 +93,17 @@ func (b *rootBuilder) foldersOnHost(path string) {
 
 func (b *rootBuilder) link(target, name string) {
 	b.do("link "+name, func() error { return os.Symlink(target, filepath.Join(b.root, name)) })
+}
+
+// linkAll links each file of a folder, which is called inside what inside says, into another folder.
+func (b *rootBuilder) linkAll(folder, inside, into string) {
+	b.do("link the files of "+folder, func() error {
+		entries, err := os.ReadDir(folder)
+		for _, entry := range entries {
+			err = errors.Join(err, os.Symlink(filepath.Join(inside, entry.Name()), filepath.Join(b.root, into, entry.Name())))
+		}
+		return err
+	})
 }
 
 func (b *rootBuilder) file(name, content string) {
