@@ -90,6 +90,8 @@ type builder struct {
 	sources   sources
 	toolchain string
 	progress  Progress
+	// arch is what it builds for; empty is the architecture of this machine.
+	arch string
 }
 
 func newBuilder(ctx context.Context, cache Cache, progress Progress) (builder, error) {
@@ -175,7 +177,7 @@ func (b builder) routerArchive(ctx context.Context, result *Artifacts) (string, 
 
 // fixtures returns the archive of the fixtures' images.
 func (b builder) fixtures(ctx context.Context) (string, error) {
-	programs, err := fixturesPart(fixturePrograms...).build(ctx, b.cache, b.sources, b.toolchain, b.progress)
+	programs, err := b.fixturesFolder(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -186,6 +188,13 @@ func (b builder) fixtures(ctx context.Context) (string, error) {
 		}
 		return list, nil
 	})
+}
+
+// fixturesFolder returns the folder of the fixtures' programs.
+func (b builder) fixturesFolder(ctx context.Context) (string, error) {
+	p := fixturesPart(fixturePrograms...)
+	p.arch = b.arch
+	return p.build(ctx, b.cache, b.sources, b.toolchain, b.progress)
 }
 
 // istioValues are the settings of one revision of the lab's mesh.

@@ -35,7 +35,7 @@ func (b builder) database(ctx context.Context) (string, error) {
 
 // ferretDB returns the folder of its program.
 func (b builder) ferretDB(ctx context.Context) (string, error) {
-	p := part{name: "FerretDB " + ferretDBVersion, module: PartsPrefix + "ferretdb", packages: []string{ferretDBModule + "/cmd/ferretdb"}, program: "ferretdb"}
+	p := part{arch: b.arch, name: "FerretDB " + ferretDBVersion, module: PartsPrefix + "ferretdb", packages: []string{ferretDBModule + "/cmd/ferretdb"}, program: "ferretdb"}
 	key := Key(b.sources.digest(p.module), b.toolchain, ferretDBVersion)
 	return b.cache.Entry(ctx, filepath.Join("bin", "ferretdb"), key, func(ctx context.Context, dir string) error {
 		return Timed(b.progress, "build "+p.name, func(step Step) (string, error) {

@@ -3,6 +3,7 @@ package build
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"debug/elf"
 	"errors"
@@ -33,6 +34,8 @@ type image struct {
 	entrypoint []string
 	// user is numeric, because istiod's pod sets runAsNonRoot, which a name cannot satisfy.
 	user string
+	// arch is what its programs are built for; empty is the architecture of this machine.
+	arch string
 }
 
 // imageFile is a file or, when link is set, a symbolic link in an image.
@@ -49,11 +52,16 @@ func (i image) reference() string { return Registry + "/" + i.name + ":" + i.tag
 
 // build makes the image in memory, apart from its files, which are read when it is written.
 func (i image) build() (v1.Image, error) {
+	return i.buildWith(tarball.WithCompression(compression.None))
+}
+
+// buildWith makes the image with a layer of this form.
+func (i image) buildWith(form ...tarball.LayerOption) (v1.Image, error) {
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		reader, writer := io.Pipe()
 		go func() { writer.CloseWithError(writeLayer(writer, i.files)) }()
 		return reader, nil
-	}, tarball.WithCompression(compression.None))
+	}, form...)
 	if err != nil {
 		return nil, fmt.Errorf("make the layer of image %s: %w", i.name, err)
 	}
@@ -65,7 +73,7 @@ func (i image) build() (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.OS, config.Architecture = "linux", cmp.Or(i.arch, runtime.GOARCH)
 	config.Config.Entrypoint, config.Config.User = i.entrypoint, i.user
 	config.Config.Env = []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	return mutate.ConfigFile(made, config)

@@ -28,6 +28,8 @@ type part struct {
 	links []string
 	// files are taken from the module dependencies as they are: path in the entry, from module and path.
 	files []moduleFile
+	// arch is the architecture that it is built for; empty is that of this machine.
+	arch string
 }
 
 // moduleFile is a file that a program needs beside it, taken from the pinned module that the program is built from.
@@ -147,7 +149,7 @@ func (p part) compile(ctx context.Context, sourceDir, dir string, step Step) err
 	if p.tags != "" {
 		args = append(args, "-tags", p.tags)
 	}
-	cmd := goCommand(ctx, sourceDir, append(args, p.packages...)...)
+	cmd := p.goCommand(ctx, sourceDir, append(args, p.packages...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -196,7 +198,7 @@ func (p part) countPackages(ctx context.Context, sourceDir string) (int, error) 
 	if p.tags != "" {
 		args = append(args, "-tags", p.tags)
 	}
-	cmd := goCommand(ctx, sourceDir, append(args, p.packages...)...)
+	cmd := p.goCommand(ctx, sourceDir, append(args, p.packages...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -208,13 +210,22 @@ func (p part) countPackages(ctx context.Context, sourceDir string) (int, error) 
 	return bytes.Count(stdout.Bytes(), []byte("\n")), nil
 }
 
+// goCommand is that for the part's architecture.
+func (p part) goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := goCommand(ctx, dir, args...)
+	if p.arch != "" {
+		cmd.Env = append(cmd.Env, "GOARCH="+p.arch)
+	}
+	return cmd
+}
+
 // goCommand runs the Go tool so that nothing outside the module decides what is built: no workspace, no flags of the
 // user's, no C compiler. The module proxy and the caches are the user's own.
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	// An empty GOFLAGS would be taken from the user's `go env -w`.
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly", "CGO_ENABLED=0", "GOOS=linux", "GOEXPERIMENT=")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly", "CGO_ENABLED=0", "GOOS=linux", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0")
 	return cmd
 }
 
