@@ -154,7 +154,7 @@ func newRoot(patterns []pattern.Pattern) *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&config, "config", "", "file of settings (default: "+settingsFile+", if it is there)")
 	root.AddCommand(newListCommand(patterns), newPreflightCommand(patterns), newRunCommand(patterns), newRenderCommand(patterns), newProveCommand(patterns),
-		newReportCommand(), newCompareCommand(), newCleanCommand(), newLabCommand(), newVersionCommand())
+		newReportCommand(), newCompareCommand(), newCleanCommand(), newImagesCommand(patterns), newLabCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if !cmd.Runnable() { // or cobra takes a word that it does not know for a wish for help

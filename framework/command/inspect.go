@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/meshproof/meshproof/framework/lab/build"
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/run"
 )
@@ -144,7 +145,7 @@ func newRenderCommand(patterns []pattern.Pattern) *cobra.Command {
 				return usageError("%w", err)
 			}
 			cluster := unknownCluster(patterns)
-			cluster.Images = imagesIn("")
+			cluster.Images = build.FixtureImages()
 			plan, err := run.NewPlan(selected, cluster, options)
 			if err != nil {
 				return usageError("%w", err)

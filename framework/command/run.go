@@ -157,6 +157,9 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 	if err := checkInput(runOptions); err != nil {
 		return nil, err
 	}
+	if err := checkPullSecret(options.pullSecret); err != nil {
+		return nil, usageError("%w", err)
+	}
 	// A first plan, without a cluster, finds mistakes of the input before a lab is built.
 	if _, err := run.NewPlan(selected, unknownCluster(patterns), runOptions); err != nil {
 		return nil, usageError("%w", err)
@@ -179,14 +182,13 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 	if err != nil {
 		return nil, environmentError(err)
 	}
+	if cluster.PullSecret, err = pullSecret(ctx, client, options.pullSecret); err != nil {
+		return nil, clusterError(err)
+	}
 	cluster.IdentifyTimeout = runOptions.TimeoutScale.Of(provider.IdentifyTimeout)
 	identity, err := cluster.Identify(ctx, client, runOptions.Revision)
 	if err != nil {
-		var input *provider.UsageError
-		if errors.As(err, &input) {
-			return nil, usageError("%w", err)
-		}
-		return nil, environmentError(err)
+		return nil, clusterError(err)
 	}
 	plan, err := run.NewPlan(selected, cluster, runOptions)
 	if err != nil {
@@ -200,6 +202,15 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 		return nil, environmentError(err)
 	}
 	return &prepared{plan: plan, client: client, identity: identity}, nil
+}
+
+// clusterError sorts the errors of a cluster into bad input and the rest.
+func clusterError(err error) error {
+	var input *provider.UsageError
+	if errors.As(err, &input) {
+		return usageError("%w", err)
+	}
+	return environmentError(err)
 }
 
 // fixturesOf are the programs that the patterns install.

@@ -48,6 +48,33 @@ func (l *Lab) EnsureFixtures(ctx context.Context, options Options, needed []stri
 	return nil
 }
 
+// EnsureSuite makes sure that the lab has the image of this program, and returns its name.
+func (l *Lab) EnsureSuite(ctx context.Context, options Options) (reference string, err error) {
+	if options, err = options.withDefaults(); err != nil {
+		return "", err
+	}
+	archive, suite, err := build.SuiteArchive(ctx, build.Cache{Dir: options.CacheDir}, options.Progress)
+	if err != nil {
+		return "", err
+	}
+	_, err = l.ask(ctx, http.MethodPost, "/images", url.Values{"archive": {archive}})
+	return suite.Reference(), err
+}
+
+// LoadImages imports a file of images into the lab's container runtime. Of the host's files it sees the cache alone.
+func (l *Lab) LoadImages(ctx context.Context, options Options, file string) error {
+	options, err := options.withDefaults()
+	if err != nil {
+		return err
+	}
+	archive, err := build.Loaded(ctx, build.Cache{Dir: options.CacheDir}, file, options.Progress)
+	if err != nil {
+		return err
+	}
+	_, err = l.ask(ctx, http.MethodPost, "/images", url.Values{"archive": {archive}})
+	return err
+}
+
 func (l *Lab) ask(ctx context.Context, method, path string, form url.Values) ([]byte, error) {
 	socket := filepath.Join(l.Dir, "control.sock")
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

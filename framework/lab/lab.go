@@ -80,6 +80,12 @@ func (o Options) withDefaults() (Options, error) {
 	return o, err
 }
 
+// Cache is where what the lab is built from is kept.
+func (o Options) Cache() (build.Cache, error) {
+	o, err := o.withDefaults()
+	return build.Cache{Dir: o.CacheDir}, err
+}
+
 // dir is the folder of this lab.
 func (o Options) dir() string { return filepath.Join(o.StateDir, "lab", o.Name) }
 

@@ -46,3 +46,9 @@ func (l *Lab) Status(context.Context) (node.Status, error) { return node.Status{
 
 // EnsureFixtures is for Linux only.
 func (l *Lab) EnsureFixtures(context.Context, Options, []string) error { return unsupported() }
+
+// EnsureSuite is for Linux only.
+func (l *Lab) EnsureSuite(context.Context, Options) (string, error) { return "", unsupported() }
+
+// LoadImages is for Linux only.
+func (l *Lab) LoadImages(context.Context, Options, string) error { return unsupported() }

@@ -26,7 +26,7 @@ import (
 
 // Cluster is where a run takes place. Its exported fields are what a child process needs to find the same cluster.
 type Cluster struct {
-	// Provider is "lab" or "kubeconfig"; Name is the lab's.
+	// Provider is "lab", "kubeconfig" or "in-cluster"; Name is the lab's.
 	Provider string `json:"provider"`
 	Name     string `json:"name,omitempty"`
 	// Kubeconfig and Context are for this process; ChildKubeconfig is for the processes that Command starts.
@@ -39,6 +39,9 @@ type Cluster struct {
 	Proxies map[string]string `json:"proxies,omitempty"`
 	// Images are the images of the fixtures, by program.
 	Images map[string]string `json:"images"`
+	// PullSecret is the docker config.json with which the cluster pulls them; empty when it needs none. It is handed to child
+	// processes, and is in no report.
+	PullSecret []byte `json:"pullSecret,omitempty"`
 	// IdentifyTimeout, when set, is used instead of the constant of this name.
 	IdentifyTimeout time.Duration `json:"-"`
 
@@ -95,6 +98,13 @@ func (c *Cluster) loader(path string) clientcmd.ClientConfig {
 
 // RESTConfig returns the client configuration for this process; child chooses that of a process that Command started.
 func (c *Cluster) RESTConfig(child bool) (*rest.Config, error) {
+	if c.Provider == InCluster {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, usage("use the service account of this pod: %w", err)
+		}
+		return config, nil
+	}
 	path := c.Kubeconfig
 	if child {
 		path = c.ChildKubeconfig

@@ -51,7 +51,7 @@ func Child(patterns []pattern.Pattern, in io.Reader, out io.Writer) bool {
 		return false
 	}
 	c.pattern = patterns[index]
-	if err := redactor.Add(c.pattern.Secrets(c.job.Values)...); err != nil {
+	if err := redactor.Add(slices.Concat(c.pattern.Secrets(c.job.Values), c.job.Cluster.Secrets())...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return false
 	}

@@ -315,7 +315,10 @@ func agentClient(ctx, life context.Context, client *kube.Client, agent pattern.A
 func (i *installation) afterInstall(ctx context.Context) error {
 	c := i.child
 	cmd := exec.CommandContext(ctx, "sh", "-c", c.job.Options.AfterInstall)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.job.Cluster.ChildKubeconfig, "MESHPROOF_RUN="+c.job.RunID)
+	cmd.Env = append(os.Environ(), "MESHPROOF_RUN="+c.job.RunID)
+	if path := c.job.Cluster.ChildKubeconfig; path != "" { // or kubectl would find the cluster around it no more
+		cmd.Env = append(cmd.Env, "KUBECONFIG="+path)
+	}
 	for name, value := range c.job.Values {
 		cmd.Env = append(cmd.Env, "MESHPROOF_"+strings.ToUpper(name)+"="+value)
 	}

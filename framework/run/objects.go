@@ -44,6 +44,9 @@ func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
 	if objects, err = required(p, job, objects); err != nil {
 		return nil, err
 	}
+	if job.Cluster != nil {
+		objects = mesh.PullWith(objects, job.Cluster.PullSecret)
+	}
 	mesh.Mark(objects, job.RunID, p.Name, job.Revision)
 	return objects, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/meshproof/meshproof/reports/junit"
@@ -27,7 +28,7 @@ func (r *Runner) openResults() error {
 		return fmt.Errorf("make the results folder: %w", err)
 	}
 	for _, job := range r.plan.Jobs {
-		if err := redactor.Add(r.plan.byName[job.Pattern].Secrets(job.Values)...); err != nil {
+		if err := redactor.Add(slices.Concat(r.plan.byName[job.Pattern].Secrets(job.Values), job.Cluster.Secrets())...); err != nil {
 			return err
 		}
 	}

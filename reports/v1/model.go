@@ -70,9 +70,9 @@ func (r Run) Seconds() float64 {
 
 // Cluster says where the run took place, so that a report can never be mistaken for another cluster's.
 type Cluster struct {
-	// Provider is "lab" or "kubeconfig".
+	// Provider is "lab", "kubeconfig" or "in-cluster".
 	Provider string `json:"provider"`
-	// Name is the lab's name; empty for kubeconfig.
+	// Name is the lab's name; empty for any other.
 	Name      string `json:"name,omitempty"`
 	APIServer string `json:"apiServer"`
 	Context   string `json:"context,omitempty"`

@@ -42,12 +42,10 @@ var fixturePrograms = []string{"bookinfo", "agent", "external", "product", "rati
 // FixtureImages are the images of the fixtures, by program, for example "bookinfo": "meshproof.local/fixtures/bookinfo:1f0c...".
 // Their tags name their sources, so that a cluster that has the tag has the code.
 func FixtureImages() map[string]string {
-	tag := fixtureTag(loadSources())
 	images := map[string]string{}
-	for _, program := range fixturePrograms {
-		images[program] = image{name: "fixtures/" + program, tag: tag}.reference()
+	for _, p := range FixturePublications() {
+		images[p.Program] = p.Reference()
 	}
-	images[databaseFixture] = image{name: "fixtures/" + databaseFixture, tag: databaseTag(loadSources())}.reference()
 	return images
 }
 

@@ -2,7 +2,10 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -37,21 +40,21 @@ type Publication struct {
 // Reference is its full name in the lab.
 func (p Publication) Reference() string { return image{name: p.Name, tag: p.Tag}.reference() }
 
-// Publications are the images of the fixtures and of the suite itself, by name. Nothing is built, and no Go tool is needed.
+// Publications are the images of the fixtures, by name, and of the suite itself. Nothing is built, and no Go tool is needed.
 func Publications() ([]Publication, error) {
+	suite, err := SuitePublication()
+	return append(FixturePublications(), suite), err
+}
+
+// FixturePublications are those of the fixtures, by name.
+func FixturePublications() []Publication {
 	src := loadSources()
-	var list []Publication
+	list := []Publication{{Program: databaseFixture, Name: "fixtures/" + databaseFixture, Tag: databaseTag(src)}}
 	for _, program := range fixturePrograms {
 		list = append(list, Publication{Program: program, Name: "fixtures/" + program, Tag: fixtureTag(src)})
 	}
-	list = append(list, Publication{Program: databaseFixture, Name: "fixtures/" + databaseFixture, Tag: databaseTag(src)})
-	suite, err := suitePublication()
-	if err != nil {
-		return nil, err
-	}
-	list = append(list, suite)
 	slices.SortFunc(list, func(a, b Publication) int { return strings.Compare(a.Name, b.Name) })
-	return list, nil
+	return list
 }
 
 // Publish builds images for the architectures, and returns for each the folder of an OCI layout that holds its index and no
@@ -169,4 +172,28 @@ func writeLayout(dir string, p Publication, architectures []string, programs map
 		return fmt.Errorf("write image %s: %w", p.Name, err)
 	}
 	return nil
+}
+
+// Loaded returns a copy in the cache of a file of images, which is all that a lab sees of this machine.
+func Loaded(ctx context.Context, cache Cache, file string, progress Progress) (string, error) {
+	sum, err := hashFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the images: %w", err)
+	}
+	dir, err := cache.Entry(ctx, "images", Key("loaded", sum), func(_ context.Context, dir string) error {
+		return Timed(progress, "copy the images", func(Step) (string, error) {
+			source, err := os.Open(file)
+			if err != nil {
+				return "", err
+			}
+			defer source.Close()
+			target, err := os.Create(filepath.Join(dir, imagesFile))
+			if err != nil {
+				return "", err
+			}
+			_, err = io.Copy(target, source)
+			return "", errors.Join(err, target.Close())
+		})
+	})
+	return filepath.Join(dir, imagesFile), err
 }

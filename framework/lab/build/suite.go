@@ -20,9 +20,9 @@ const SuitePath = "/meshproof"
 // running is the program that becomes the suite's image; tests put another one there.
 var running = os.Executable
 
-// suitePublication is tagged by the running program's own content: it is told by no sources, because it may be of another
+// SuitePublication is tagged by the running program's own content: it is told by no sources, because it may be of another
 // repository, with patterns that nobody here knows.
-func suitePublication() (Publication, error) {
+func SuitePublication() (Publication, error) {
 	program, err := running()
 	if err != nil {
 		return Publication{}, fmt.Errorf("find the running program: %w", err)
@@ -44,7 +44,7 @@ func suiteImage(p Publication, arch, program string) image {
 
 // SuiteArchive returns an archive of the suite's image for this machine's architecture, for the lab's container runtime.
 func SuiteArchive(ctx context.Context, cache Cache, progress Progress) (archive string, p Publication, err error) {
-	if p, err = suitePublication(); err != nil {
+	if p, err = SuitePublication(); err != nil {
 		return "", p, err
 	}
 	b := builder{cache: cache, progress: progress, arch: runtime.GOARCH}
