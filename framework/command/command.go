@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 
+	"github.com/meshproof/meshproof/framework/job"
 	"github.com/meshproof/meshproof/framework/lab"
 	"github.com/meshproof/meshproof/framework/pattern"
 	"github.com/meshproof/meshproof/framework/run"
@@ -65,6 +66,10 @@ func becomePart(patterns []pattern.Pattern, args []string) (code int, done bool)
 		err = lab.RunInit(args[1])
 	case lab.EnterArgument:
 		err = lab.RunEnter(args[1:])
+	case job.ServeArgument:
+		if code, err = job.Serve(args[1:]); err == nil {
+			return code, true
+		}
 	case run.ChildArgument:
 		if !run.Child(patterns, os.Stdin, os.NewFile(run.EventsFD, "events")) {
 			return exitFailed, true
@@ -154,7 +159,7 @@ func newRoot(patterns []pattern.Pattern) *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&config, "config", "", "file of settings (default: "+settingsFile+", if it is there)")
 	root.AddCommand(newListCommand(patterns), newPreflightCommand(patterns), newRunCommand(patterns), newRenderCommand(patterns), newProveCommand(patterns),
-		newReportCommand(), newCompareCommand(), newCleanCommand(), newImagesCommand(patterns), newLabCommand(), newVersionCommand())
+		newReportCommand(), newCompareCommand(), newCleanCommand(), newImagesCommand(patterns), newJobCommand(patterns), newLabCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if !cmd.Runnable() { // or cobra takes a word that it does not know for a wish for help

@@ -311,4 +311,3 @@ func newImagesPush() *cobra.Command {
 	settings(cmd.Flags(), "image-lock")
 	return cmd
 }
-

@@ -91,18 +91,23 @@ func newRunCommand(patterns []pattern.Pattern) *cobra.Command {
 			return runPatterns(cmd.Context(), patterns, args, cluster, options)
 		},
 	}
-	clusterFlags(cmd, &cluster)
-	runFlags(cmd, &options)
+	allRunFlags(cmd, &cluster, &options, &rerunFailed)
+	return cmd
+}
+
+// allRunFlags are those of `meshproof run`.
+func allRunFlags(cmd *cobra.Command, cluster *clusterOptions, options *run.Options, rerunFailed *string) {
+	clusterFlags(cmd, cluster)
+	runFlags(cmd, options)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&options.Require, "require", nil, "claims that must not be skipped, or all")
-	flags.StringVar(&rerunFailed, "rerun-failed", "", "only the claims that the run with this results folder has not proven")
+	flags.StringVar(rerunFailed, "rerun-failed", "", "only the claims that the run with this results folder has not proven")
 	flags.BoolVar(&options.FailFast, "fail-fast", false, "begin no further check after the first claim that failed or is inconclusive")
 	flags.BoolVar(&options.Keep, "keep", false, "leave everything installed")
 	flags.StringVar(&options.AfterInstall, "after-install", "", "shell command to run between install and settle")
 	flags.IntVar(&options.Jobs, "jobs", defaultJobs, "how many patterns run at once, beside those that only clean up; one that measures limits judges alone, after the others")
 	settings(flags, "require", "fail-fast", "keep", "after-install", "jobs")
-	judgingFlags(flags, &options)
-	return cmd
+	judgingFlags(flags, options)
 }
 
 // defaultJobs is how many patterns two cores can run at once without making each of them slow.
@@ -113,6 +118,7 @@ type prepared struct {
 	plan     *run.Plan
 	client   *kube.Client
 	identity v1.Cluster
+	cluster  *provider.Cluster
 }
 
 func runPatterns(ctx context.Context, patterns []pattern.Pattern, names []string, cluster clusterOptions, options run.Options) error {
@@ -201,7 +207,7 @@ func prepare(ctx context.Context, patterns []pattern.Pattern, names []string, op
 	if err := plan.Meet(client); err != nil {
 		return nil, environmentError(err)
 	}
-	return &prepared{plan: plan, client: client, identity: identity}, nil
+	return &prepared{plan: plan, client: client, identity: identity, cluster: cluster}, nil
 }
 
 // clusterError sorts the errors of a cluster into bad input and the rest.

@@ -68,11 +68,16 @@ func settingsKeys(cmd *cobra.Command) []string {
 // applySettings gives the flags of cmd that were not given the values of the environment, or else of the file. A variable
 // that is empty counts as not set.
 func applySettings(cmd *cobra.Command, path string) error {
+	return applyKnown(cmd, path, settingsKeys(cmd.Root()))
+}
+
+// applyKnown is applySettings for a command that is under no root, with the keys that the file may have.
+func applyKnown(cmd *cobra.Command, path string, known []string) error {
 	own := settingsOf(cmd)
 	if len(own) == 0 {
 		return nil
 	}
-	file, err := readSettings(path, settingsKeys(cmd.Root()))
+	file, err := readSettings(path, known)
 	if err != nil {
 		return err
 	}
