@@ -47,7 +47,11 @@ func (i Image) In(registry string) string {
 
 // CheckRegistry refuses what cannot stand before the names of images.
 func CheckRegistry(registry string) error {
-	if _, err := name.NewRepository(registry+"/fixtures/bookinfo", name.StrictValidation); err != nil {
+	_, err := name.NewRepository(registry+"/fixtures/bookinfo", name.StrictValidation)
+	if err == nil && strings.Contains(registry+"/", "//") {
+		err = errors.New("it has an empty part")
+	}
+	if err != nil {
 		return fmt.Errorf("%q is no registry for images: give a host, and a path if there is one, such as registry.example.com/meshproof (%w)", registry, err)
 	}
 	return nil

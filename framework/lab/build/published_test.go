@@ -187,8 +187,9 @@ func TestBuildSuite(t *testing.T) {
 	put(t, dir, "go.mod", "module example.com/mine\n\ngo 1.26\n", "cmd/mine/main.go", "package main\n\nfunc main() {}\n")
 	t.Chdir(dir)
 	for arch, want := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
-		output := filepath.Join(dir, "mine-"+arch)
-		must(t, buildSuite(t.Context(), arch, "example.com/mine/cmd/mine", output))
+		folder := t.TempDir()
+		must(t, buildSuite(t.Context(), arch, "example.com/mine/cmd/mine", folder, silentStep{}))
+		output := filepath.Join(folder, Suite)
 		file, err := elf.Open(output)
 		must(t, err)
 		if file.Machine != want || !static(output) {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 )
 
 // Suite is what the image of meshproof itself is called: the running program, with the patterns that it was built with.
@@ -70,20 +69,16 @@ func (b builder) suite(ctx context.Context, p Publication) (string, error) {
 		return "", fmt.Errorf("the program does not know the package that it was built from, so that it cannot be built for linux/%s", b.arch)
 	}
 	dir, err := b.cache.Entry(ctx, filepath.Join("bin", "suite"), Key(p.Tag, b.toolchain, info.Path), func(ctx context.Context, dir string) error {
-		return Timed(b.progress, "build "+Suite, func(Step) (string, error) { return "", buildSuite(ctx, b.arch, info.Path, filepath.Join(dir, Suite)) })
+		return Timed(b.progress, "build "+Suite, func(step Step) (string, error) { return "", buildSuite(ctx, b.arch, info.Path, dir, step) })
 	})
 	return filepath.Join(dir, Suite), err
 }
 
-func buildSuite(ctx context.Context, arch, pkg, output string) error {
-	cmd := part{arch: arch}.goCommand(ctx, "", "build", "-trimpath", "-ldflags", "-s -w", "-o", output, pkg)
-	words, err := cmd.CombinedOutput()
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("build the suite for linux/%s: %w", arch, context.Cause(ctx))
-	}
-	if err != nil {
-		return fmt.Errorf("build the suite for linux/%s, of package %s, which must be in the module of the working folder (--platform leaves an architecture out): %w; %s",
-			arch, pkg, goMissing(err), lastLines(strings.TrimSpace(string(words)), 5))
+// buildSuite builds the program into a folder.
+func buildSuite(ctx context.Context, arch, pkg, dir string, step Step) error {
+	p := part{name: Suite, arch: arch, packages: []string{pkg}, program: Suite}
+	if err := p.compile(ctx, "", dir, step); err != nil {
+		return fmt.Errorf("build the suite for linux/%s, of package %s, which must be in the module of the working folder (--platform leaves a platform out): %w", arch, pkg, err)
 	}
 	return nil
 }
