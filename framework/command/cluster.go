@@ -38,12 +38,12 @@ func clusterFlags(cmd *cobra.Command, options *clusterOptions) {
 	flags.StringVar(&options.context, "context", "", "context of the kubeconfig")
 	flags.BoolVar(&options.inCluster, "in-cluster", false, "the cluster in which this process is a pod, by its service account")
 	flags.StringVar(&options.registry, "image-registry", "", "registry that holds the fixtures' images, for a cluster of your own")
-	flags.StringVar(&options.lock, "image-lock", "", "file with the images' digests, which `images push` writes (default: "+images.LockFile+", if it is there)")
+	lockFlag(flags, &options.lock)
 	flags.StringVar(&options.pullSecret, "image-pull-secret", "", "credentials that the cluster pulls the images with: a docker config.json, or NAMESPACE/NAME of a Secret there")
 	flags.StringVar(&options.lab.Name, "lab", lab.DefaultName, "name of the lab")
 	flags.StringVar(&options.lab.CacheDir, "cache-dir", "", "folder of what the lab is built from (default: meshproof in your cache folder)")
 	flags.StringVar(&options.lab.StateDir, "state-dir", "", "folder of running labs (default: meshproof in your state folder)")
-	settings(flags, "kubeconfig", "context", "in-cluster", "image-registry", "image-lock", "image-pull-secret", "lab", "cache-dir", "state-dir")
+	settings(flags, "kubeconfig", "context", "in-cluster", "image-registry", "image-pull-secret", "lab", "cache-dir", "state-dir")
 }
 
 // findCluster returns the cluster of a kubeconfig, or the lab, which it starts when it is not running.

@@ -75,11 +75,14 @@ func TestImagesInARegistryKeepTheirNamesAndTags(t *testing.T) {
 	for program, reference := range ours {
 		want[program] = strings.Replace(reference, build.Registry, "registry.example:5000/mesh", 1)
 	}
-	if diff := cmp.Diff(want, imagesIn("registry.example:5000/mesh")); diff != "" {
-		t.Errorf("images (-want +got):\n%s", diff)
+	t.Chdir(t.TempDir()) // where no lock is
+	found, err := imagesIn(clusterOptions{registry: "registry.example:5000/mesh"})
+	if diff := cmp.Diff(want, found); diff != "" || err != nil {
+		t.Errorf("images (-want +got), error %v:\n%s", err, diff)
 	}
-	if diff := cmp.Diff(ours, imagesIn("")); diff != "" {
-		t.Errorf("images without a registry (-want +got):\n%s", diff)
+	found, err = imagesIn(clusterOptions{})
+	if diff := cmp.Diff(ours, found); diff != "" || err != nil {
+		t.Errorf("images without a registry (-want +got), error %v:\n%s", err, diff)
 	}
 }
 

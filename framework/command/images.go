@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,6 +29,12 @@ func newImagesCommand(patterns []pattern.Pattern) *cobra.Command {
 func imageFlags(flags *pflag.FlagSet, options *lab.Options, platforms *[]string) {
 	flags.StringSliceVar(platforms, "platform", platformsOf(build.Architectures), "platforms that each image is for")
 	cacheFlag(flags, options)
+}
+
+// lockFlag is of the command that writes the lock, and of those that read it.
+func lockFlag(flags *pflag.FlagSet, lock *string) {
+	flags.StringVar(lock, "image-lock", "", "file with the digests that meshproof images push has written, by which images are named (default: "+images.LockFile+"; a run needs none)")
+	settings(flags, "image-lock")
 }
 
 func cacheFlag(flags *pflag.FlagSet, options *lab.Options) {
@@ -285,10 +292,8 @@ func newImagesPush() *cobra.Command {
 				if err := images.Push(cmd.Context(), args[0], list, newProgress(os.Stderr)); err != nil {
 					return environmentError(err)
 				}
-				if lock != "" {
-					if err := images.WriteLock(lock, list); err != nil {
-						return environmentError(err)
-					}
+				if err := images.WriteLock(cmp.Or(lock, images.LockFile), list); err != nil {
+					return environmentError(err)
 				}
 				return printDigests(list, args[0])
 			}
@@ -307,7 +312,6 @@ func newImagesPush() *cobra.Command {
 	}
 	imageFlags(cmd.Flags(), &options, &platforms)
 	cmd.Flags().StringVar(&from, "from", "", "file that `images save` wrote; without it the images are built")
-	cmd.Flags().StringVar(&lock, "image-lock", images.LockFile, "file for the digests, by which runs then name the images; empty for none")
-	settings(cmd.Flags(), "image-lock")
+	lockFlag(cmd.Flags(), &lock)
 	return cmd
 }

@@ -40,6 +40,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "no-such-kubeconfig"))
+			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(filepath.ListSeparator)) // which testscript has put there
+			env.Setenv("BIN", bin)
 			env.Setenv("MESHPROOF_STATE_DIR", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("MESHPROOF_CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
 			for name, server := range servers {
