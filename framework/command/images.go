@@ -21,25 +21,21 @@ import (
 
 func newImagesCommand(patterns []pattern.Pattern) *cobra.Command {
 	cmd := &cobra.Command{Use: "images", Short: "Bring the images of the fixtures, and of meshproof itself, to a cluster of your own"}
-	cmd.AddCommand(newImagesList(patterns), newImagesSave(), newImagesLoad(), newImagesPush())
+	var options lab.Options
+	cmd.PersistentFlags().StringVar(&options.CacheDir, "cache-dir", "", "folder of what is built (default: meshproof in your cache folder)")
+	settings(cmd.PersistentFlags(), "cache-dir")
+	cmd.AddCommand(newImagesList(patterns, &options), newImagesSave(&options), newImagesLoad(&options), newImagesPush(&options))
 	return cmd
 }
 
-// imageFlags are those of commands that build images.
-func imageFlags(flags *pflag.FlagSet, options *lab.Options, platforms *[]string) {
+func platformFlag(flags *pflag.FlagSet, platforms *[]string) {
 	flags.StringSliceVar(platforms, "platform", platformsOf(build.Architectures), "platforms that each image is for")
-	cacheFlag(flags, options)
 }
 
 // lockFlag is of the command that writes the lock, and of those that read it.
 func lockFlag(flags *pflag.FlagSet, lock *string) {
 	flags.StringVar(lock, "image-lock", "", "file with the digests that meshproof images push has written, by which images are named (default: "+images.LockFile+"; a run needs none)")
 	settings(flags, "image-lock")
-}
-
-func cacheFlag(flags *pflag.FlagSet, options *lab.Options) {
-	flags.StringVar(&options.CacheDir, "cache-dir", "", "folder of what is built (default: meshproof in your cache folder)")
-	settings(flags, "cache-dir")
 }
 
 func platformsOf(architectures []string) []string {
@@ -70,8 +66,7 @@ func architecturesOf(platforms []string) ([]string, error) {
 	return architectures, nil
 }
 
-func newImagesList(patterns []pattern.Pattern) *cobra.Command {
-	var options lab.Options
+func newImagesList(patterns []pattern.Pattern, options *lab.Options) *cobra.Command {
 	var output, from string
 	var platforms []string
 	cmd := &cobra.Command{
@@ -88,7 +83,7 @@ func newImagesList(patterns []pattern.Pattern) *cobra.Command {
 			if from != "" {
 				err = withSaved(from, func(saved []images.Image) error { list = saved; return nil })
 			} else {
-				list, err = known(cmd.Context(), options, architectures)
+				list, err = known(cmd.Context(), *options, architectures)
 			}
 			if err != nil {
 				return err
@@ -99,7 +94,7 @@ func newImagesList(patterns []pattern.Pattern) *cobra.Command {
 			return printImages(list, output)
 		},
 	}
-	imageFlags(cmd.Flags(), &options, &platforms)
+	platformFlag(cmd.Flags(), &platforms)
 	cmd.Flags().StringVar(&from, "from", "", "file that `images save` wrote, to list instead")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, json or yaml")
 	return cmd
@@ -202,8 +197,7 @@ func withSaved(file string, use func([]images.Image) error) error {
 	return use(list)
 }
 
-func newImagesSave() *cobra.Command {
-	var options lab.Options
+func newImagesSave(options *lab.Options) *cobra.Command {
 	var platforms []string
 	cmd := &cobra.Command{
 		Use: "save FILE", Short: "Write all images into a file (a tar of an OCI layout), to be pushed or loaded where there is no Go tool", Args: cobra.ExactArgs(1),
@@ -215,7 +209,7 @@ func newImagesSave() *cobra.Command {
 			if info, err := os.Stat(args[0]); err == nil && !info.Mode().IsRegular() {
 				return usageError("%s is no file", args[0])
 			}
-			list, err := builtImages(cmd.Context(), options, architectures)
+			list, err := builtImages(cmd.Context(), *options, architectures)
 			if err != nil {
 				return err
 			}
@@ -225,7 +219,7 @@ func newImagesSave() *cobra.Command {
 			return printDigests(list, "")
 		},
 	}
-	imageFlags(cmd.Flags(), &options, &platforms)
+	platformFlag(cmd.Flags(), &platforms)
 	return cmd
 }
 
@@ -243,19 +237,18 @@ func printDigests(list []images.Image, registry string) error {
 	return nil
 }
 
-func newImagesLoad() *cobra.Command {
-	var options lab.Options
+func newImagesLoad(options *lab.Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "load FILE", Short: "Bring the images of a file that `images save` wrote into the lab that runs", Args: cobra.ExactArgs(1),
 		Long: "Bring the images of a file that `images save` wrote into the lab that runs, under the names that its runs use.\n" +
 			"A node of another cluster takes the same file: ctr -n k8s.io images import FILE",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withSaved(args[0], func(list []images.Image) error {
-				running, err := lab.Open(options)
+				running, err := lab.Open(*options)
 				if err != nil {
 					return labError(err)
 				}
-				if err := running.LoadImages(cmd.Context(), options, args[0]); err != nil {
+				if err := running.LoadImages(cmd.Context(), *options, args[0]); err != nil {
 					return environmentError(err)
 				}
 				for _, image := range list {
@@ -269,12 +262,10 @@ func newImagesLoad() *cobra.Command {
 	flags.StringVar(&options.Name, "lab", lab.DefaultName, "name of the lab")
 	flags.StringVar(&options.StateDir, "state-dir", "", "folder of running labs (default: meshproof in your state folder)")
 	settings(flags, "lab", "state-dir")
-	cacheFlag(flags, &options)
 	return cmd
 }
 
-func newImagesPush() *cobra.Command {
-	var options lab.Options
+func newImagesPush(options *lab.Options) *cobra.Command {
 	var platforms []string
 	var from, lock string
 	cmd := &cobra.Command{
@@ -303,14 +294,14 @@ func newImagesPush() *cobra.Command {
 				}
 				return withSaved(from, push)
 			}
-			list, err := builtImages(cmd.Context(), options, architectures)
+			list, err := builtImages(cmd.Context(), *options, architectures)
 			if err != nil {
 				return err
 			}
 			return push(list)
 		},
 	}
-	imageFlags(cmd.Flags(), &options, &platforms)
+	platformFlag(cmd.Flags(), &platforms)
 	cmd.Flags().StringVar(&from, "from", "", "file that `images save` wrote; without it the images are built")
 	lockFlag(cmd.Flags(), &lock)
 	return cmd

@@ -152,16 +152,13 @@ func (j *running) follow(ctx context.Context, pod string) {
 	var last time.Time
 	for {
 		more, err := j.followOnce(ctx, pod, &last)
-		if ctx.Err() != nil {
-			return
+		if more && ctx.Err() == nil {
+			continue
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			fmt.Fprintf(j.Log, "meshproof: the Job's log cannot be followed: %v; what it goes on to say is in its results\n", err)
-			return
 		}
-		if !more {
-			return
-		}
+		return
 	}
 }
 
