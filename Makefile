@@ -16,6 +16,10 @@ help: ## Show this help
 build: ## Build bin/meshproof
 	@$(GO) build -trimpath -o $(BIN)/meshproof ./cmd/meshproof
 
+.PHONY: job
+job: setup build ## Run PATTERN in a pod of the lab, or of the cluster of KUBECONFIG, and collect its results (ARGS="-- --claim BG1")
+	@$(BIN)/meshproof job $(PATTERN) $(ARGS)
+
 .PHONY: setup
 setup: ## Check for, and on Debian as root install, what the lab is built with
 	@hack/setup
