@@ -32,7 +32,7 @@ func TestOffline(t *testing.T) {
 		}
 	}
 	// /proc tells the program where it is, and /dev/null is what it gives its child; the lab's mount namespace is private.
-	const enter = `mount -t proc proc "$1/proc" && touch "$1/dev/null" && mount --bind /dev/null "$1/dev/null" && root=$1 && shift && exec env -i chroot "$root" "$@"`
+	const enter = `mount -t proc proc "$1/proc" && touch "$1/dev/null" && mount --bind /dev/null "$1/dev/null" && root=$1 && shift && exec env -i "$(PATH=$PATH:/usr/sbin:/sbin command -v chroot)" "$root" "$@"`
 	cmd, err := l.Command(context.Background(), "sh", "-c", enter, "sh", root, "/meshproof", "run", "basic-gateway", "--claim", "BG1,BG5",
 		"--kubeconfig", "/kubeconfig", "--image-registry", build.Registry, "--results", "/results")
 	if err != nil {
