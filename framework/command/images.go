@@ -252,7 +252,7 @@ func newImagesLoad(options *lab.Options) *cobra.Command {
 					return environmentError(err)
 				}
 				for _, image := range list {
-					fmt.Println(image.In(build.Registry))
+					fmt.Println(build.Publication{Name: image.Name, Tag: image.Tag}.Reference())
 				}
 				return nil
 			})

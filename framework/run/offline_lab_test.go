@@ -19,6 +19,10 @@ import (
 // no Go tool, no shell, no home, no variable of the environment; and in a network from which no route leads out.
 func TestOffline(t *testing.T) {
 	l, root := labtest.Lab(t), t.TempDir()
+	// The lab may have been started by another build of the program, with the images of that.
+	if err := l.EnsureFixtures(t.Context(), labtest.Options(""), []string{"bookinfo", "agent"}); err != nil {
+		t.Fatal(err)
+	}
 	for _, folder := range []string{"proc", "dev", "tmp", "results"} {
 		if err := os.Mkdir(filepath.Join(root, folder), 0o755); err != nil {
 			t.Fatal(err)
