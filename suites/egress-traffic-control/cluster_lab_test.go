@@ -12,8 +12,8 @@ import (
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
-// run runs some claims, and returns the pattern's part of the report.
-func run(t *testing.T, suffix, claims string, args ...string) (labtest.Result, v1.Report) {
+// judge runs some claims, and returns the pattern's part of the report.
+func judge(t *testing.T, suffix, claims string, args ...string) (labtest.Result, v1.Report) {
 	t.Helper()
 	results := t.TempDir()
 	result := labtest.Run(t, append([]string{"run", "egress-traffic-control", "--suffix", suffix, "--claim", claims, "--results", results}, args...)...)
@@ -23,7 +23,7 @@ func run(t *testing.T, suffix, claims string, args ...string) (labtest.Result, v
 // TestWithoutRoutesTheServiceIsLimitedToo: where there is no kind Route, the host of rating-service is that of its Service.
 func TestWithoutRoutesTheServiceIsLimitedToo(t *testing.T) {
 	labtest.WithoutRoutes(t)
-	result, report := run(t, "routeless", "TC1,TC3,TC8")
+	result, report := judge(t, "routeless", "TC1,TC3,TC8")
 	if counts := v1.Summary(report); result.Code != 0 || counts.Passed != 3 {
 		t.Errorf("exit %d, %+v\n%s%s", result.Code, counts, labtest.Unproven(report), result.Stderr)
 	}
@@ -34,7 +34,7 @@ func TestWithoutRoutesTheServiceIsLimitedToo(t *testing.T) {
 
 // TestLoadCanStartInAPod: the agent in the cluster sends it when the runner cannot reach the gateway.
 func TestLoadCanStartInAPod(t *testing.T) {
-	result, report := run(t, "pod", "TC3,TC4,TC6", "--client", "pod")
+	result, report := judge(t, "pod", "TC3,TC4,TC6", "--client", "pod")
 	if counts := v1.Summary(report); result.Code != 0 || counts.Passed != 3 || report.Run.Client != "pod" {
 		t.Errorf("exit %d, %+v, client %q\n%s%s", result.Code, counts, report.Run.Client, labtest.Unproven(report), result.Stderr)
 	}
@@ -63,7 +63,7 @@ func TestTwoWorkersWidenTheCeiling(t *testing.T) {
 	if err := os.WriteFile(overlay, []byte(twoWorkers), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	result, report := run(t, "workers", "TC3", "--overlay", overlay)
+	result, report := judge(t, "workers", "TC3", "--overlay", overlay)
 	claim := report.Patterns[0].Claims[0]
 	if claim.Verdict != v1.Passed && (claim.Verdict != v1.Inconclusive || claim.Cause != "undecidable") {
 		t.Errorf("exit %d, %s\n%s", result.Code, labtest.Unproven(report), result.Stderr)
