@@ -133,14 +133,13 @@ func machineOf(t *testing.T, image v1.Image) elf.Machine {
 }
 
 // setRunning makes a file the running program.
-func setRunning(t *testing.T, content string) string {
+func setRunning(t *testing.T, content string) {
 	t.Helper()
 	dir, real := t.TempDir(), running
 	put(t, dir, "mine", content)
 	path := filepath.Join(dir, "mine")
 	running = func() (string, error) { return path, nil }
 	t.Cleanup(func() { running = real })
-	return path
 }
 
 // The suite's image is the program that makes it, whatever patterns it was built with, and its tag tells one from another.
