@@ -59,6 +59,9 @@ func provePattern(ctx context.Context, patterns []pattern.Pattern, p pattern.Pat
 	if err != nil {
 		return err
 	}
+	if err := ready.plan.CheckAccess(ctx, ready.client); err != nil {
+		return environmentError(err)
+	}
 	session, err := run.OpenSession(ctx, ready.plan, ready.client, ready.identity)
 	var conflict *run.ConflictError
 	if errors.As(err, &conflict) {

@@ -38,6 +38,11 @@ func runFlags(cmd *cobra.Command, options *run.Options) {
 	settings(flags, "set", "set-file", "mongodb-image", "suffix", "overlay", "hardened", "allow-load", "revision")
 }
 
+func adoptFlag(cmd *cobra.Command, options *run.Options) {
+	cmd.Flags().BoolVar(&options.Adopt, "adopt", false, "use namespaces that are there and labelled "+run.AdoptLabel+"=true, instead of making them")
+	settings(cmd.Flags(), "adopt")
+}
+
 // judgingFlags are those of commands that judge.
 func judgingFlags(flags *pflag.FlagSet, options *run.Options) {
 	flags.StringVar(&options.Client, "client", "auto", "where probes start: runner, pod or auto")
@@ -71,7 +76,8 @@ func (s *scaleValue) Set(text string) error {
 func newRunCommand(patterns []pattern.Pattern) *cobra.Command {
 	var options run.Options
 	var cluster clusterOptions
-	var rerunFailed string
+	var rerunFailed, output string
+	var planOnly bool
 	cmd := &cobra.Command{
 		Use: "run [PATTERN...]", Short: "Install patterns, send traffic, and prove their claims",
 		Example: "  meshproof run basic-gateway\n  meshproof run --claim BG1 --keep\n  meshproof run --fail-fast --focus gateway\n" +
@@ -88,10 +94,19 @@ func newRunCommand(patterns []pattern.Pattern) *cobra.Command {
 				}
 				args = selected
 			}
+			if planOnly {
+				return printPlan(patterns, args, cluster, output, options)
+			}
+			if cmd.Flags().Changed("output") {
+				return usageError("--output is the form of --plan: without it, the results are in the folder that --results names")
+			}
 			return runPatterns(cmd.Context(), patterns, args, cluster, options)
 		},
 	}
 	allRunFlags(cmd, &cluster, &options, &rerunFailed)
+	flags := cmd.Flags()
+	flags.BoolVar(&planOnly, "plan", false, "print every object, every way in from outside and every permission, and do nothing")
+	flags.StringVarP(&output, "output", "o", "table", "with --plan: table, json or yaml")
 	return cmd
 }
 
@@ -107,6 +122,7 @@ func allRunFlags(cmd *cobra.Command, cluster *clusterOptions, options *run.Optio
 	flags.StringVar(&options.AfterInstall, "after-install", "", "shell command to run between install and settle")
 	flags.IntVar(&options.Jobs, "jobs", defaultJobs, "how many patterns run at once, beside those that only clean up; one that measures limits judges alone, after the others")
 	settings(flags, "require", "fail-fast", "keep", "after-install", "jobs")
+	adoptFlag(cmd, options)
 	judgingFlags(flags, options)
 }
 
@@ -129,6 +145,9 @@ func runPatterns(ctx context.Context, patterns []pattern.Pattern, names []string
 	ready, err := prepare(ctx, patterns, names, cluster, options)
 	if err != nil {
 		return err
+	}
+	if err := ready.plan.CheckAccess(ctx, ready.client); err != nil {
+		return environmentError(err)
 	}
 	printer := terminal.New(os.Stdout, terminalOptions(len(ready.plan.Jobs) > 1, filepath.Join(options.ResultsDir, "latest")))
 	result, err := run.Execute(ctx, ready.plan, ready.client, ready.identity, newLiveSink(printer, newProgress(os.Stdout)))

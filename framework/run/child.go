@@ -209,7 +209,11 @@ func (c *child) cleanUp(interruptible ginkgo.SpecContext) {
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%d namespaces and all in them gone", len(c.pattern.Namespaces(c.job.Values))), nil
+		namespaces := len(c.pattern.Namespaces(c.job.Values))
+		if c.job.Options.Adopt {
+			return fmt.Sprintf("all that is meshproof's gone from %d adopted namespaces", namespaces), nil
+		}
+		return fmt.Sprintf("%d namespaces and all in them gone", namespaces), nil
 	})
 	if err != nil {
 		ginkgo.Fail(err.Error())

@@ -330,7 +330,7 @@ func (i *installation) afterInstall(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the run's namespaces with all that is in them, and returns what could not be removed.
+// remove deletes what the run has made, and returns what could not be removed.
 func (i *installation) remove(ctx context.Context) ([]string, error) {
-	return mesh.Remove(ctx, i.client, i.child.pattern.Namespaces(i.child.job.Values), i.child.job.Options.Timeouts.Gone)
+	return removeAll(ctx, i.client, i.child.pattern, i.child.job)
 }

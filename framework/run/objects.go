@@ -15,8 +15,22 @@ import (
 )
 
 // Objects renders what a job installs: the pattern's manifests with the overlay, marked as the run's own. Objects that
-// require what the cluster does not have are left out; objects outside the run's namespaces are refused.
+// require what the cluster does not have are left out, and so are namespaces that are adopted; objects outside the run's
+// namespaces are refused.
 func Objects(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
+	objects, err := rendered(p, job)
+	if err == nil && job.Options.Adopt {
+		objects = slices.DeleteFunc(objects, isNamespace)
+	}
+	return objects, err
+}
+
+func isNamespace(object *unstructured.Unstructured) bool {
+	return object.GetKind() == "Namespace" && object.GroupVersionKind().Group == ""
+}
+
+// rendered are the objects as if nothing were adopted.
+func rendered(p pattern.Pattern, job Job) ([]*unstructured.Unstructured, error) {
 	values, err := p.Computed(job.Values, job.Options.Set)
 	if err != nil {
 		return nil, err

@@ -38,6 +38,8 @@ type Options struct {
 	MongoDBImage string `json:"mongodbImage,omitempty"`
 	// Suffix is added to the names of the run's namespaces, to keep two runs apart.
 	Suffix string `json:"suffix,omitempty"`
+	// Adopt uses namespaces that are there and handed over (AdoptLabel), instead of making the run's own.
+	Adopt bool `json:"adopt,omitempty"`
 	// Overlay is a kustomization folder or a file of patches.
 	Overlay string `json:"overlay,omitempty"`
 	// Hardened installs the hardened variant of patterns that have one.

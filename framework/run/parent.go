@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/meshproof/meshproof/framework/kube"
-	"github.com/meshproof/meshproof/framework/mesh"
 	"github.com/meshproof/meshproof/framework/pattern"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
@@ -169,7 +168,7 @@ func (r *Runner) runJob(ctx context.Context, job Job, t turn) error {
 	}
 	phase := v1.Phase{Name: "lock", StartedAt: time.Now()}
 	r.emit(v1.Event{Type: v1.PhaseStarted, PatternName: p.Name, Phase: &phase})
-	release, detail, err := claimNames(ctx, r.client, r.runID, p.Name, p.Namespaces(job.Values), job.Options.Timeouts)
+	release, detail, err := takeNames(ctx, r.client, p, job)
 	phase.Seconds, phase.Detail = time.Since(phase.StartedAt).Seconds(), detail
 	if err != nil {
 		phase.Error = err.Error()
@@ -198,7 +197,7 @@ func (r *Runner) removeFor(ctx context.Context, job Job) []string {
 	if job.Options.Keep || r.abandoned() {
 		return namespaces
 	}
-	left, err := mesh.Remove(context.WithoutCancel(ctx), r.client, namespaces, job.Options.Timeouts.Gone)
+	left, err := removeAll(context.WithoutCancel(ctx), r.client, r.plan.byName[job.Pattern], job)
 	if err != nil {
 		r.emit(v1.Event{Type: v1.Note, PatternName: job.Pattern, Message: "clean up after its process: " + err.Error()})
 	}
