@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
@@ -159,7 +160,7 @@ func permissions(p pattern.Pattern, job Job, objects []*unstructured.Unstructure
 		if object.GetKind() == "Namespace" {
 			continue
 		}
-		resource, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
+		resource := resourceByCustom(object.GroupVersionKind())
 		if client != nil {
 			var err error
 			if resource, err = client.ResourceName(object.GroupVersionKind()); err != nil {
@@ -183,6 +184,16 @@ func permissions(p pattern.Pattern, job Job, objects []*unstructured.Unstructure
 		}
 	}
 	return needed, nil
+}
+
+// resourceByCustom is what the resource of a kind is called where no cluster is asked: the guess of Kubernetes' own library, which
+// makes "gatewaies" of a Gateway.
+func resourceByCustom(kind schema.GroupVersionKind) schema.GroupVersionResource {
+	resource, _ := meta.UnsafeGuessKindToResource(kind)
+	if stem, found := strings.CutSuffix(resource.Resource, "aies"); found {
+		resource.Resource = stem + "ays"
+	}
+	return resource
 }
 
 // isWaitedFor tells whether the state of an object is waited for: of what makes pods, of Routes, and of what tells a parameter.

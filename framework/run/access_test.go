@@ -178,3 +178,15 @@ func TestDeniedTellsWhenItCannotAsk(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// What roles are printed for without a cluster has the names that a cluster serves.
+func TestResourceByCustom(t *testing.T) {
+	for kind, want := range map[string]string{
+		"Gateway": "gateways", "ServiceEntry": "serviceentries", "Telemetry": "telemetries", "DestinationRule": "destinationrules", "Service": "services",
+		"Ingress": "ingresses", "NetworkPolicy": "networkpolicies", "PeerAuthentication": "peerauthentications", "Route": "routes", "Sidecar": "sidecars",
+	} {
+		if got := resourceByCustom(schema.GroupVersionKind{Version: "v1", Kind: kind}).Resource; got != want {
+			t.Errorf("%s of kind %s, want %s", got, kind, want)
+		}
+	}
+}
