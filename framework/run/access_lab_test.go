@@ -4,8 +4,10 @@ package run_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,13 +70,16 @@ func account(t *testing.T, printed string) (kubeconfig, token string) {
 // TestLeastAccess runs all patterns as a service account with exactly the roles that preflight prints. Each request that they do not
 // cover is refused by the API server, and makes a claim red or a phase fail.
 func TestLeastAccess(t *testing.T) {
+	if err := labtest.Lab(t).EnsureFixtures(t.Context(), labtest.Options(""), slices.Collect(maps.Keys(build.FixtureImages()))); err != nil {
+		t.Fatal(err) // by a kubeconfig nothing is brought to the cluster
+	}
 	kubeconfig, token := account(t, labtest.MustRun(t, "preflight", "--rbac", "all", "--allow-load").Stdout)
 	args := []string{"--kubeconfig", kubeconfig, "--image-registry", build.Registry, "--allow-load"}
 	if result := labtest.Run(t, append([]string{"preflight"}, args...)...); result.Code != 0 {
 		t.Fatalf("preflight: exit %d\n%s\n%s", result.Code, result.Stdout, result.Stderr)
 	}
 	results := t.TempDir()
-	result := labtest.Run(t, append([]string{"run", "--jobs", "6", "--client", "pod", "--results", results}, args...)...)
+	result := labtest.Run(t, append([]string{"run", "--jobs", "4", "--client", "pod", "--results", results}, args...)...)
 	report := labtest.Report(t, results)
 	if counts := v1.Summary(report); result.Code != 0 || counts.Passed != counts.Selected {
 		t.Errorf("exit %d, %+v\n%s\n%s\n%s", result.Code, counts, labtest.Unproven(report), result.Stdout, result.Stderr)
