@@ -179,6 +179,7 @@ func (m *measurement) control(ctx context.Context, request traffic.Request) (ser
 	for {
 		result, err := m.client.Do(ctx, traffic.NewProbes(request, "control", 1)[0])
 		if err == nil && result.Served() {
+			result.From = m.client.Name()
 			if served = append(served, result); len(served) == ControlSuccesses {
 				after := max(0, served[0].StartedAt.Sub(started))
 				m.env.change(m.alias, func(o *Outcome) {

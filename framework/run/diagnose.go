@@ -58,6 +58,9 @@ func (c *child) diagnose(ctx ginkgo.SpecContext) {
 	if err := diagnose.Collect(limited, filepath.Join(c.job.Results, claim.Alias, diagnosisFolder), c.install.scene(report.StartTime, outcome, live)); err != nil {
 		c.note("the diagnosis of "+claim.Alias+" is not whole", err)
 	}
+	if err := c.install.reproduce(limited, claim, outcome); err != nil {
+		c.note("there is no reproducer of "+claim.Alias, err)
+	}
 }
 
 // name names the likely cause of a verdict.

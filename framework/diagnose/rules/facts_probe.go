@@ -28,10 +28,11 @@ func lines(_ context.Context, s *Scene) ([]Fact, error) {
 			if line.Inbound() {
 				side = "in"
 			}
+			path, _, _ := strings.Cut(line.Path, "?") // the query is the probe's identity
 			fact := Fact{
 				"hop": line.Hop, "side": side, "cluster": cmp.Or(line.UpstreamCluster, none), "status": strconv.Itoa(line.ResponseCode),
 				"flags": cmp.Or(strings.Join(line.Flags, ","), none), "reason": cmp.Or(line.UpstreamFailure, line.Details, line.TerminationDetails, none),
-				"host": line.Authority, "path": line.Path, "sni": line.SNI, "upstream": line.UpstreamHost,
+				"host": line.Authority, "path": path, "sni": line.SNI, "upstream": line.UpstreamHost,
 			}
 			if !slices.ContainsFunc(facts, func(f Fact) bool {
 				return f["hop"] == fact["hop"] && f["side"] == side && f["cluster"] == fact["cluster"] && f["status"] == fact["status"] && f["reason"] == fact["reason"]

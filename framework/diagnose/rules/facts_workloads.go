@@ -157,7 +157,7 @@ func notOpened(ctx context.Context, s *Scene) ([]Fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := s.askedPorts()
+	asked := s.asked()
 	return s.services(ctx, func(hop Hop, service *unstructured.Unstructured) []Fact {
 		var facts []Fact
 		for _, port := range entries(service.Object, "spec", "ports") {
@@ -171,7 +171,8 @@ func notOpened(ctx context.Context, s *Scene) ([]Fact, error) {
 					return opens == number || opens == field(port, "targetPort")
 				})
 			})
-			if hop.Gateway && slices.Contains(asked, number) && !opened {
+			connected := slices.ContainsFunc(addressesOf(service), func(address string) bool { return slices.Contains(asked, net.JoinHostPort(address, number)) })
+			if hop.Gateway && connected && !opened {
 				facts = append(facts, Fact{"hop": hop.Name, "service": nameOf(service), "port": number})
 			}
 		}
@@ -179,29 +180,31 @@ func notOpened(ctx context.Context, s *Scene) ([]Fact, error) {
 	})
 }
 
-// askedPorts are those that clients, applications and proxies connected to.
-func (s *Scene) askedPorts() []string {
-	var ports []string
-	add := func(address string) {
-		if _, port, err := net.SplitHostPort(address); err == nil {
-			ports = append(ports, port)
-		}
-	}
+// asked are the addresses, as host:port, that clients, applications and proxies of connections connected to.
+func (s *Scene) asked() []string {
+	var addresses []string
 	for _, flow := range s.Flows {
-		add(flow.Result.RemoteAddress)
+		addresses = append(addresses, flow.Result.RemoteAddress)
 		if request := flow.Result.Probe.Request.Database; request != nil {
-			add(request.Address)
+			addresses = append(addresses, request.Address)
 		}
 		for _, made := range flow.Attempts() {
-			add(made.Remote)
+			addresses = append(addresses, made.Remote)
 		}
 		for _, line := range flow.Lines {
-			if line.ResponseCode == 0 {
-				add(line.UpstreamHost)
-			}
+			addresses = append(addresses, line.UpstreamHost)
 		}
 	}
-	return ports
+	return addresses
+}
+
+// addressesOf are the names and addresses by which a Service is reached.
+func addressesOf(service *unstructured.Unstructured) []string {
+	addresses := []string{fullHost(service.GetName(), service.GetNamespace()), service.GetName() + "." + service.GetNamespace(), field(service.Object, "spec", "clusterIP")}
+	for _, balancer := range entries(service.Object, "status", "loadBalancer", "ingress") {
+		addresses = append(addresses, field(balancer, "ip"), field(balancer, "hostname"))
+	}
+	return slices.DeleteFunc(addresses, func(address string) bool { return address == "" })
 }
 
 // routes are OpenShift's Routes that do more with plain HTTP than to refuse it.

@@ -89,6 +89,9 @@ func (s *Scene) hop() string {
 // Names tells whether a text names a hop.
 func Names(text, hop string) bool { return word(text, hop) >= 0 }
 
+// About is the hop that the verdict is about: that of its witness, or else the first that it names; empty when it names none.
+func (s *Scene) About() string { return s.hop() }
+
 // word is where a name stands in a text as a word of its own; -1 for nowhere.
 func word(text, name string) int {
 	found := regexp.MustCompile(`(^|[^\w.-])(` + regexp.QuoteMeta(name) + `)($|[^\w.-]|[.-](?:\s|$))`).FindStringSubmatchIndex(text)
@@ -149,7 +152,7 @@ func (s *Scene) unknown() v1.Diagnosis {
 	if hop != "" {
 		where = "the first hop where they part is " + hop
 	}
-	text := fmt.Sprintf("No known cause fits; %s: expected was that %s, and what was found is that it %s.", where, cmp.Or(j.Statement, "the check succeeds"), cmp.Or(j.Detail, "did not"))
+	text := fmt.Sprintf("No known cause fits; %s. Expected was: %s. Found was: %s.", where, cmp.Or(j.Statement, "the check succeeds"), cmp.Or(j.Detail, "it does not"))
 	if line, found := s.record(hop); found {
 		text += " Its record of probe " + s.Flows[0].ID() + ": " + line
 	}
