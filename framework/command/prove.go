@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 func newProveCommand(patterns []pattern.Pattern) *cobra.Command {
 	var options run.Options
 	var cluster clusterOptions
-	var only []string
+	var choice proveChoice
 	cmd := &cobra.Command{
 		Use: "prove PATTERN...", Short: "Break patterns in one way at a time, and see whether the right check goes red",
 		Args: cobra.MinimumNArgs(1),
@@ -31,7 +32,7 @@ func newProveCommand(patterns []pattern.Pattern) *cobra.Command {
 				return usageError("%w", err)
 			}
 			for _, one := range selected {
-				if err := provePattern(cmd.Context(), patterns, one, only, cluster, options); err != nil {
+				if err := provePattern(cmd.Context(), patterns, one, choice, cluster, options); err != nil {
 					return err
 				}
 			}
@@ -41,17 +42,25 @@ func newProveCommand(patterns []pattern.Pattern) *cobra.Command {
 	clusterFlags(cmd, &cluster)
 	runFlags(cmd, &options)
 	flags := cmd.Flags()
-	flags.StringSliceVar(&only, "mutant", nil, "only these mutants")
+	flags.StringSliceVar(&choice.only, "mutant", nil, "only these mutants")
+	flags.BoolVar(&choice.diagnose, "diagnose", false, "name the likely cause behind every mutant, and not only behind those that say which rule should")
 	judgingFlags(flags, &options)
 	return cmd
 }
 
-func provePattern(ctx context.Context, patterns []pattern.Pattern, p pattern.Pattern, only []string, cluster clusterOptions, options run.Options) error {
+// proveChoice is what a proof is made of.
+type proveChoice struct {
+	// only are the names of the mutants; empty means all.
+	only     []string
+	diagnose bool
+}
+
+func provePattern(ctx context.Context, patterns []pattern.Pattern, p pattern.Pattern, choice proveChoice, cluster clusterOptions, options run.Options) error {
 	mutants, err := prove.Load(p)
 	if err != nil {
 		return usageError("%w", err)
 	}
-	if mutants, err = chooseMutants(mutants, only); err != nil {
+	if mutants, err = chooseMutants(mutants, choice.only); err != nil {
 		return err
 	}
 	options.Version, options.Args = version(), os.Args[1:]
@@ -70,9 +79,9 @@ func provePattern(ctx context.Context, patterns []pattern.Pattern, p pattern.Pat
 	if err != nil {
 		return environmentError(err)
 	}
-	table := &proofTable{name: p.Name}
+	table := &proofTable{name: p.Name, diagnose: choice.diagnose}
 	fmt.Printf("prove %s · %d mutants · %s\n", p.Name, len(mutants), terminal.Identity(ready.identity))
-	results, err := prove.Run(ctx, session, mutants, prove.Options{Unmet: ready.plan.Jobs[0].Unmet, Claims: p.Claims, Sink: quiet{}}, table)
+	results, err := prove.Run(ctx, session, mutants, prove.Options{Unmet: ready.plan.Jobs[0].Unmet, Claims: p.Claims, Diagnose: choice.diagnose, Sink: quiet{}}, table)
 	if err = errors.Join(err, session.Close(ctx)); err != nil {
 		return environmentError(err)
 	}
@@ -103,6 +112,8 @@ func (quiet) Event(v1.Event) {}
 // proofTable prints a row per mutant.
 type proofTable struct {
 	name string
+	// diagnose has the likely causes printed.
+	diagnose bool
 }
 
 func (t *proofTable) Baseline(judged v1.Pattern, took time.Duration) {
@@ -117,6 +128,9 @@ func (t *proofTable) Finished(r prove.Result) {
 	if r.Detail != "" {
 		fmt.Printf("      %s\n", r.Detail)
 	}
+	if t.diagnose && r.Likely != "" {
+		fmt.Printf("      likely (%s): %s\n", cmp.Or(r.Diagnosis, "no rule"), r.Likely)
+	}
 }
 
 func (t *proofTable) summary(results []prove.Result, folder string) error {
@@ -129,7 +143,7 @@ func (t *proofTable) summary(results []prove.Result, folder string) error {
 		}
 	}
 	var told []string
-	for _, s := range []prove.Score{prove.Killed, prove.Green, prove.KilledByAnother, prove.Survived, prove.FalseAlarm, prove.NoEffect, prove.Broken, prove.Skipped} {
+	for _, s := range []prove.Score{prove.Killed, prove.Green, prove.KilledByAnother, prove.Survived, prove.FalseAlarm, prove.Misdiagnosed, prove.NoEffect, prove.Broken, prove.Skipped} {
 		if count[s] > 0 {
 			told = append(told, fmt.Sprintf("%d %s", count[s], s))
 		}

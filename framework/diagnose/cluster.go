@@ -19,34 +19,40 @@ import (
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
-// The most that is kept of one container's log.
-const (
-	mostLines = 500
-	mostBytes = 256 << 10
-)
-
-// writeObjects writes the objects as the cluster has them now; one that is not there any more is a line that says so.
-func (s Scene) writeObjects(ctx context.Context, folder string) error {
+// writeObjects writes the objects that concern the used hops as the cluster has them now: those that are installed, one that is not
+// there any more as a line that says so, and those of others that decide what becomes of a probe.
+func (s Scene) writeObjects(ctx context.Context, folder string, of scope, live []*unstructured.Unstructured) error {
 	var content bytes.Buffer
 	var errs []error
+	add := func(object *unstructured.Unstructured, note string) {
+		data, err := yaml.Marshal(bare(object).Object)
+		errs = append(errs, err)
+		fmt.Fprintf(&content, "---\n%s%s", note, data)
+	}
 	for _, object := range s.Objects {
+		if !of.object(object) {
+			continue
+		}
 		live, err := s.get(ctx, object)
 		switch {
 		case apierrors.IsNotFound(err):
 			fmt.Fprintf(&content, "---\n# %s is not there\n", kube.Describe(object))
-			continue
 		case err != nil:
 			errs = append(errs, fmt.Errorf("read %s: %w", kube.Describe(object), err))
-			continue
+		default:
+			add(live, "")
 		}
-		data, err := yaml.Marshal(bare(live).Object)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+	}
+	for _, object := range live {
+		if !slices.ContainsFunc(s.Objects, func(o *unstructured.Unstructured) bool { return same(o, object) }) && of.object(object) {
+			add(object, "# not installed by this run\n")
 		}
-		fmt.Fprintf(&content, "---\n%s", data)
 	}
 	return errors.Join(append(errs, s.write(filepath.Join(folder, "objects.yaml"), content.Bytes()))...)
+}
+
+func same(a, b *unstructured.Unstructured) bool {
+	return a.GroupVersionKind().GroupKind() == b.GroupVersionKind().GroupKind() && a.GetNamespace() == b.GetNamespace() && a.GetName() == b.GetName()
 }
 
 func (s Scene) get(ctx context.Context, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
@@ -75,40 +81,8 @@ func bare(object *unstructured.Unstructured) *unstructured.Unstructured {
 	return object
 }
 
-// writeLogs writes what every container of the namespaces' pods has logged since the check began.
-func (s Scene) writeLogs(ctx context.Context, folder string) error {
-	var errs []error
-	for _, namespace := range s.Namespaces {
-		pods, err := s.Client.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("list the pods of namespace %s: %w", namespace, err))
-			continue
-		}
-		for _, pod := range pods.Items {
-			for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-				errs = append(errs, s.writeLog(ctx, folder, pod, container.Name))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (s Scene) writeLog(ctx context.Context, folder string, pod corev1.Pod, container string) error {
-	since := metav1.NewTime(s.Since)
-	log, err := s.Client.Typed.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
-		Container: container, SinceTime: &since, TailLines: new(int64(mostLines)), LimitBytes: new(int64(mostBytes)), Timestamps: true,
-	}).DoRaw(ctx)
-	if err != nil {
-		return fmt.Errorf("read the log of %s in pod %s/%s: %w", container, pod.Namespace, pod.Name, err)
-	}
-	if len(log) == 0 {
-		return nil
-	}
-	return s.write(filepath.Join(folder, "logs", pod.Name+"-"+container+".log"), log)
-}
-
-// writeEvents writes the events of the namespaces, the oldest first.
-func (s Scene) writeEvents(ctx context.Context, folder string) error {
+// writeEvents writes the events of the namespaces that concern the used hops, the oldest first.
+func (s Scene) writeEvents(ctx context.Context, folder string, of scope) error {
 	var errs []error
 	var all []corev1.Event
 	for _, namespace := range s.Namespaces {
@@ -117,7 +91,7 @@ func (s Scene) writeEvents(ctx context.Context, folder string) error {
 			errs = append(errs, fmt.Errorf("read the events of namespace %s: %w", namespace, err))
 			continue
 		}
-		all = append(all, events.Items...)
+		all = append(all, slices.DeleteFunc(events.Items, func(e corev1.Event) bool { return !of.named(namespace, e.InvolvedObject.Name) })...)
 	}
 	slices.SortStableFunc(all, func(a, b corev1.Event) int { return when(a).Compare(when(b)) })
 	var content bytes.Buffer

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/meshproof/meshproof/framework/diagnose/rules"
+	"github.com/meshproof/meshproof/framework/evidence"
 	"github.com/meshproof/meshproof/framework/evidence/envoy"
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/mesh"
@@ -22,39 +25,51 @@ import (
 // Scene is where a check ended.
 type Scene struct {
 	Client *kube.Client
-	// Proxies are those of the check's hops, and Pattern says what of their configuration is the pattern's. Its Names should
+	// Hops are the pattern's, in the order of the path; Used are the names of those that the check used, to which what is kept is
+	// limited.
+	Hops []rules.Hop
+	Used []string
+	// Proxies are those of the used hops, and Pattern says what of their configuration is the pattern's. Its Names should
 	// replace nothing: who looks into a check looks for names.
 	Proxies []*mesh.Proxy
 	Pattern proxyconfig.Pattern
 	// Before are the statistics of the proxies when they had settled.
 	Before map[*mesh.Proxy]envoy.Stats
-	// Objects are those that are installed, Namespaces where.
+	// Objects are those that are installed, Namespaces where. Live returns what the function of this name does of these namespaces.
 	Objects    []*unstructured.Unstructured
 	Namespaces []string
+	Live       func(context.Context) ([]*unstructured.Unstructured, error)
+	// Flows are those around which the lines of logs are kept.
+	Flows []evidence.Flow
 	// Since is when the check began.
 	Since time.Time
 	// Redactor removes the secrets that it knows, and what looks like one.
 	Redactor *v1.Redactor
 }
 
-// Collect writes what can be found out into a folder, each thing in a file of its own. What cannot be found out is an error, which
-// keeps nothing else from being written:
+// Collect writes what can be found out about the hops that the check used into a folder, each thing in a file of its own. What
+// cannot be found out is an error, which keeps nothing else from being written:
 //
 //	objects.yaml             the objects as the cluster has them, Secrets without their values
-//	configuration/<hop>.json what the proxies of each hop hold, the expiry of their certificates included
+//	configuration/<hop>.json what the proxies of each hop hold
+//	certificates.yaml        the chains that they have, and that servers presented to probes, with their expiry
 //	statistics.txt           the counters of each proxy that have moved since it had settled
-//	logs/<pod>-<container>   what the pods of the namespaces have logged since the check began
-//	events.txt               the events of the namespaces
+//	logs/<pod>-<container>   the lines around the probes, of those since the check began
+//	events.txt               the events
 func Collect(ctx context.Context, folder string, scene Scene) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("make the folder of the diagnosis: %w", err)
 	}
+	live, err := scene.Live(ctx)
+	of := newScope(scene.Hops, scene.Used, slices.Concat(scene.Objects, live))
 	return errors.Join(
-		scene.writeObjects(ctx, folder),
+		err,
+		scene.writeObjects(ctx, folder, of, live),
 		scene.writeConfiguration(ctx, folder),
+		scene.writeCertificates(ctx, folder),
 		scene.writeStatistics(ctx, folder),
-		scene.writeLogs(ctx, folder),
-		scene.writeEvents(ctx, folder),
+		scene.writeLogs(ctx, folder, of),
+		scene.writeEvents(ctx, folder, of),
 	)
 }
 

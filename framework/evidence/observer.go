@@ -169,6 +169,9 @@ func (o *Observer) Proxies(hops ...string) []*mesh.Proxy {
 	return proxies
 }
 
+// Gaps say, by hop, why its evidence cannot be complete, as Flows has it.
+func (o *Observer) Gaps() map[string]Gap { return o.gapsNow() }
+
 // Address returns the addresses of a hop's pods.
 func (o *Observer) Addresses(hop string) []string {
 	var addresses []string

@@ -99,6 +99,8 @@ type Outcome struct {
 	Ways []Way
 	// Ceilings are what limits came to under load.
 	Ceilings []Ceiling
+	// Hops are the names of those that probes or controls had to leave a record at, or left one.
+	Hops []string
 }
 
 // Way is one way round a hop that a pattern promises to pass, and what became of it.
@@ -180,7 +182,7 @@ func (e *Env) Outcome(alias string) Outcome {
 	if found := e.claims[alias]; found != nil {
 		copied := *found
 		copied.Judgements, copied.Findings, copied.Ways = slices.Clone(found.Judgements), slices.Clone(found.Findings), slices.Clone(found.Ways)
-		copied.Ceilings, copied.Latencies = slices.Clone(found.Ceilings), slices.Clone(found.Latencies)
+		copied.Ceilings, copied.Latencies, copied.Hops = slices.Clone(found.Ceilings), slices.Clone(found.Latencies), slices.Clone(found.Hops)
 		return copied
 	}
 	return Outcome{}

@@ -179,6 +179,7 @@ func (m *measurement) control(ctx context.Context, request traffic.Request) (ser
 	for {
 		result, err := m.client.Do(ctx, traffic.NewProbes(request, "control", 1)[0])
 		if err == nil && result.Served() {
+			result.From = m.client.Name()
 			if served = append(served, result); len(served) == ControlSuccesses {
 				after := max(0, served[0].StartedAt.Sub(started))
 				m.env.change(m.alias, func(o *Outcome) {
@@ -214,7 +215,29 @@ func (m *measurement) collect(ctx context.Context, results []traffic.Result, mar
 	if err != nil {
 		m.abort("the evidence can be gathered", err)
 	}
+	m.env.change(m.alias, func(o *Outcome) { o.Hops = union(o.Hops, hopsOf(flows, witnesses)) })
 	return flows
+}
+
+// hopsOf are the hops that witnesses are asked of, and those that logged something about the flows.
+func hopsOf(flows evidence.Flows, witnesses []evidence.Witness) []string {
+	var names []string
+	for _, witness := range witnesses {
+		names = append(names, witness.Hop)
+	}
+	for _, flow := range flows.List {
+		for _, line := range flow.Lines {
+			names = append(names, line.Hop)
+		}
+	}
+	return names
+}
+
+// union is a list without anything twice.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // told has the judgements about the flows remembered, and the first flow as a sample.

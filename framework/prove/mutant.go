@@ -13,6 +13,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/meshproof/meshproof/framework/diagnose/rules"
 	"github.com/meshproof/meshproof/framework/pattern"
 )
 
@@ -32,6 +33,8 @@ type Mutant struct {
 	Equivalent bool `json:"equivalent,omitempty"`
 	// Also are the causes of other checks that rightly go red, by alias.
 	Also map[string]pattern.Cause `json:"also,omitempty"`
+	// Diagnosis is the rule by which the likely cause of the check that must go red is named; empty when that is not asked.
+	Diagnosis string `json:"diagnosis,omitempty"`
 	// Requires names a requirement of the pattern without which the mutant cannot be.
 	Requires string `json:"requires,omitempty"`
 	// Shows is a URL whose answer the mutant changes, for one that changes a router and no proxy of the mesh.
@@ -109,6 +112,10 @@ func (m Mutant) check(p pattern.Pattern) error {
 		return fmt.Errorf("it does not say what it changes")
 	case m.Equivalent && (m.Killed != Death{} || len(m.Also) > 0):
 		return fmt.Errorf("it is equivalent, so no check may go red")
+	case m.Equivalent && m.Diagnosis != "":
+		return fmt.Errorf("it is equivalent, so there is nothing to diagnose")
+	case m.Diagnosis != "" && !slices.ContainsFunc(rules.BuiltIn(), func(r rules.Rule) bool { return r.ID == m.Diagnosis }):
+		return fmt.Errorf("there is no rule of diagnosis %q", m.Diagnosis)
 	case !m.Equivalent && m.Killed.By == "":
 		return fmt.Errorf("it names no check that must go red, and is not equivalent")
 	}

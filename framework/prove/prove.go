@@ -32,6 +32,8 @@ type Options struct {
 	Unmet map[string]string
 	// Claims are those of the pattern.
 	Claims []pattern.Claim
+	// Diagnose says that the likely cause is named of every mutant, and not only of those that say which rule should.
+	Diagnose bool
 	// Sink is told of the events of every judging.
 	Sink run.Sink
 }
@@ -46,7 +48,7 @@ func Run(ctx context.Context, session *run.Session, mutants []Mutant, options Op
 // proof is one pattern, installed, with what is done to it.
 type proof struct {
 	session interface {
-		Judge(ctx context.Context, name, mutation string, leave map[string]string, sink run.Sink) (v1.Pattern, error)
+		Judge(ctx context.Context, judging run.Judging, sink run.Sink) (v1.Pattern, error)
 		Mutate(ctx context.Context, file, shows string) (effect string, err error)
 		Restore(ctx context.Context) error
 	}
@@ -57,7 +59,7 @@ type proof struct {
 
 func (p proof) run(ctx context.Context, mutants []Mutant, told Told) ([]Result, error) {
 	started := time.Now()
-	baseline, err := p.session.Judge(ctx, "baseline", "", nil, p.options.Sink)
+	baseline, err := p.session.Judge(ctx, run.Judging{Name: "baseline"}, p.options.Sink)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +109,7 @@ func (p proof) one(ctx context.Context, m Mutant) (result Result, err error) {
 	}
 	result = Result{Mutant: m.Name, Says: m.Says, Score: NoEffect, Detail: "no proxy shows any effect"}
 	if effect != "" {
-		judged, err := p.session.Judge(ctx, filepath.Join("mutants", m.Name), file, p.leave(m), p.options.Sink)
+		judged, err := p.session.Judge(ctx, run.Judging{Name: filepath.Join("mutants", m.Name), Mutation: file, Leave: p.leave(m), Diagnose: p.diagnose(m)}, p.options.Sink)
 		if err != nil {
 			return Result{}, err
 		}
@@ -126,6 +128,14 @@ func (p proof) leave(m Mutant) map[string]string {
 		}
 	}
 	return leave
+}
+
+// diagnose is the claim whose likely cause is named; empty for none.
+func (p proof) diagnose(m Mutant) string {
+	if m.Diagnosis == "" && !p.options.Diagnose {
+		return ""
+	}
+	return m.Killed.By
 }
 
 func write(folder string, results []Result) error {

@@ -30,7 +30,8 @@ type play struct {
 	patches string
 }
 
-func (p *play) Judge(_ context.Context, name, mutation string, _ map[string]string, _ run.Sink) (v1.Pattern, error) {
+func (p *play) Judge(_ context.Context, judging run.Judging, _ run.Sink) (v1.Pattern, error) {
+	name, mutation := judging.Name, judging.Mutation
 	p.done = append(p.done, "judge "+name)
 	if name != "baseline" && filepath.Dir(mutation) == "." {
 		return v1.Pattern{}, fmt.Errorf("it is judged with the file %q", mutation)

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ const (
 	NoEffect Score = "no effect"
 	// Skipped: the cluster does not have what the mutant needs, or the intended check is not judged.
 	Skipped Score = "skipped"
+	// Misdiagnosed: the right check went red for the right cause, and another rule than the mutant names explains it.
+	Misdiagnosed Score = "misdiagnosed"
 	// Broken: the mutant could not be judged.
 	Broken Score = "not judged"
 )
@@ -42,6 +45,9 @@ type Result struct {
 	Intended string `json:"intended,omitempty"`
 	// Red are the checks that went red, with their causes.
 	Red map[string]string `json:"red,omitempty"`
+	// Diagnosis is the rule by which the likely cause of the intended check was named, Likely what it says.
+	Diagnosis string `json:"diagnosis,omitempty"`
+	Likely    string `json:"likely,omitempty"`
 	// Detail explains a score that is not good.
 	Detail string `json:"detail,omitempty"`
 	// Effect is what changed on which proxy.
@@ -72,6 +78,9 @@ func score(m Mutant, judged v1.Pattern) Result {
 		default:
 			unjudged = ""
 		}
+		if claim.Alias == m.Killed.By && claim.Diagnosis != nil {
+			result.Diagnosis, result.Likely = claim.Diagnosis.Rule, claim.Diagnosis.Text
+		}
 		red := claim.Verdict == v1.Failed || claim.Verdict == v1.Inconclusive
 		if red {
 			result.Red[claim.Alias] = claim.Cause
@@ -101,6 +110,9 @@ func score(m Mutant, judged v1.Pattern) Result {
 		result.Score = FalseAlarm
 	case len(spared) > 0:
 		result.Score = Survived
+	case m.Diagnosis != "" && result.Diagnosis != m.Diagnosis:
+		result.Score = Misdiagnosed
+		spared = append(spared, fmt.Sprintf("the rule %s should explain %s, not %s: %s", m.Diagnosis, m.Killed.By, cmp.Or(result.Diagnosis, "none"), result.Likely))
 	default:
 		result.Score = Killed
 	}

@@ -69,6 +69,8 @@ type child struct {
 	// halting is the wish that no further check begins; decided are the claims, by alias, that have their verdict.
 	halting halting
 	decided map[string]bool
+	// diagnoses are what most likely is behind the verdicts of red claims, by alias.
+	diagnoses map[string]*v1.Diagnosis
 
 	mu       sync.Mutex
 	problem  string
@@ -307,6 +309,7 @@ func (c *child) finished(report ginkgo.SpecReport) {
 	}
 	verdict := judge(c.blank(claim), report, c.env.Outcome(claim.Alias))
 	if verdict.Verdict != v1.Passed {
+		verdict.Diagnosis = c.diagnoses[claim.Alias]
 		verdict.Look = c.keepDetails(claim, report, verdict)
 	}
 	verdict.Source = sourceOf(report.LeafNodeLocation.FileName, report.LeafNodeLocation.LineNumber)

@@ -92,6 +92,8 @@ type Job struct {
 	Skipped map[string]string `json:"skipped,omitempty"`
 	// Mutation is a file of patches that is applied after the user's overlay: a mutant.
 	Mutation string `json:"mutation,omitempty"`
+	// Diagnose is the claim, by alias, whose likely cause is named although a mutant is judged; empty for none.
+	Diagnose string `json:"diagnose,omitempty"`
 	// Attached says that the objects are installed already, and stay.
 	Attached bool `json:"attached,omitempty"`
 	// Formats is the file in which a session keeps the formats of its access logs; empty without a session.

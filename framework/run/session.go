@@ -78,10 +78,21 @@ func OpenSession(ctx context.Context, plan *Plan, client *kube.Client, cluster v
 	return s, nil
 }
 
-// Judge judges the pattern's claims, in a process of their own, and writes a report into a folder of this name. The first
-// time it installs the pattern; later it judges what is installed. mutation is the file that Mutate was given, if any; leave
-// says which claims are not judged this time, by alias, and why.
-func (s *Session) Judge(ctx context.Context, name, mutation string, leave map[string]string, sink Sink) (v1.Pattern, error) {
+// Judging is one judging of a session.
+type Judging struct {
+	// Name is the folder of its results.
+	Name string
+	// Mutation is the file that Mutate was given; empty for none.
+	Mutation string
+	// Leave says which claims are not judged this time, by alias, and why.
+	Leave map[string]string
+	// Diagnose is the claim, by alias, whose likely cause is named also under a mutation; empty for none.
+	Diagnose string
+}
+
+// Judge judges the pattern's claims, in a process of their own, and writes a report. The first time it installs the pattern; later
+// it judges what is installed.
+func (s *Session) Judge(ctx context.Context, judging Judging, sink Sink) (v1.Pattern, error) {
 	job := &s.plan.Jobs[0]
 	skipped := job.Skipped
 	defer func() { job.Skipped = skipped }()
@@ -89,9 +100,9 @@ func (s *Session) Judge(ctx context.Context, name, mutation string, leave map[st
 	if job.Skipped == nil {
 		job.Skipped = map[string]string{}
 	}
-	maps.Copy(job.Skipped, leave)
-	job.Attached, job.Mutation = s.base != nil, mutation
-	s.nextFolder = filepath.Join(s.Folder, name)
+	maps.Copy(job.Skipped, judging.Leave)
+	job.Attached, job.Mutation, job.Diagnose = s.base != nil, judging.Mutation, judging.Diagnose
+	s.nextFolder = filepath.Join(s.Folder, judging.Name)
 	result, err := Execute(ctx, s.plan, s.client, s.cluster, sink)
 	if err != nil {
 		return v1.Pattern{}, err

@@ -299,7 +299,7 @@ func TestSessionJudgesWhatIsInstalled(t *testing.T) {
 		{"mutants/one", "one.yaml", "attached true, host told.lab, mutation one.yaml"},
 		{"mutants/two", "", "attached true, host told.lab, mutation ."},
 	} {
-		judged, err := s.Judge(t.Context(), judging.name, judging.mutation, nil, deaf{})
+		judged, err := s.Judge(t.Context(), Judging{Name: judging.name, Mutation: judging.mutation}, deaf{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,9 @@ const mostNumbers = 10_000
 
 // Result is what the client saw of one probe.
 type Result struct {
-	Probe  Probe
+	Probe Probe
+	// From is the vantage point that sent it, as its Client is called.
+	From   string
 	Status int
 	Header http.Header
 	// Body is at most 1 MiB; Truncated says that there was more.
@@ -198,6 +200,7 @@ func Send(ctx context.Context, client Client, probes []Probe) ([]Result, error) 
 		if err != nil {
 			return results, fmt.Errorf("send probe %s from %s: %w", probe.ID, client.Name(), err)
 		}
+		result.From = client.Name()
 		results = append(results, result)
 	}
 	return results, nil

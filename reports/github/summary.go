@@ -116,6 +116,10 @@ func details(p v1.Pattern, c v1.Claim, results string) string {
 	line("cause", c.Cause)
 	line("reason", c.Reason)
 	line("remedy", c.Remedy)
+	if c.Diagnosis != nil {
+		line("likely", c.Diagnosis.Text)
+		line("to mend", c.Diagnosis.Remedy)
+	}
 	line("look", inFolder(results, c.Look))
 	line("check", c.Source)
 	head := fmt.Sprintf("<b>%s</b> %s %s %s", word(c.Verdict), html.EscapeString(p.Name), html.EscapeString(strings.TrimSpace(c.Alias+" "+c.Slug())),

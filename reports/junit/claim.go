@@ -47,6 +47,10 @@ func explain(c v1.Claim) string {
 	line(&tail, "cause", c.Cause)
 	line(&tail, "reason", c.Reason)
 	line(&tail, "remedy", c.Remedy)
+	if c.Diagnosis != nil {
+		line(&tail, "likely", c.Diagnosis.Text)
+		line(&tail, "to mend", c.Diagnosis.Remedy)
+	}
 	line(&tail, "look", c.Look)
 	line(&tail, "check", c.Source)
 	before, after := text(head.String()), text(tail.String())

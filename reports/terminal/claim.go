@@ -115,6 +115,9 @@ func (p *Printer) explain(c v1.Claim, shown string) []item {
 		label = "reason"
 	}
 	items = append(items, item{label, join(": ", c.Cause, reason)}, item{"remedy", c.Remedy})
+	if c.Diagnosis != nil {
+		items = append(items, item{"likely", c.Diagnosis.Text}, item{"to mend", c.Diagnosis.Remedy})
+	}
 	if c.Look != "" {
 		items = append(items, item{"look", inFolder(p.options.Results, c.Look)})
 	}

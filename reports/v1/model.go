@@ -161,6 +161,8 @@ type Claim struct {
 	Cause string `json:"cause,omitempty"`
 	// Remedy says what to do about an inconclusive claim.
 	Remedy string `json:"remedy,omitempty"`
+	// Diagnosis is the most likely cause behind the verdict of a claim that is red; nil when nobody has looked.
+	Diagnosis *Diagnosis `json:"diagnosis,omitempty"`
 	// Probes and Contrary count the probes that were judged, and those that contradict the claim.
 	Probes    int       `json:"probes"`
 	Contrary  int       `json:"contrary"`
@@ -191,6 +193,18 @@ type Claim struct {
 // Slug is the part of the claim's ID behind the pattern's name, for example "page-is-complete".
 func (c Claim) Slug() string {
 	return c.ID[strings.LastIndexByte(c.ID, '/')+1:]
+}
+
+// Diagnosis is what most likely is behind a verdict, by what the cluster, its proxies and the evidence showed when the check ended.
+type Diagnosis struct {
+	// Rule is the one that names the cause; empty when none that is known fits.
+	Rule string `json:"rule,omitempty"`
+	// Text is the cause in a paragraph, with the names of what it concerns.
+	Text string `json:"text"`
+	// Remedy says what to do about it; empty when no rule fits.
+	Remedy string `json:"remedy,omitempty"`
+	// Look are the files of the check's diagnosis that show it, relative to that folder; one that ends with a slash is a folder.
+	Look []string `json:"look,omitempty"`
 }
 
 // Way is one way round a hop that a pattern promises to pass, and what became of it.

@@ -129,6 +129,10 @@ func mongoClaims() []v1.Claim {
 				{End: "gateway", Text: "no connection with that address pair (20 s of log read, 19 others joined)"},
 				{End: "server", Text: "peer 10.244.0.22"},
 			}}},
+			Diagnosis: &v1.Diagnosis{
+				Rule: "redirect-misses-the-address", Text: "The rule of VirtualService gateways/direct-mongo-through-egress-gateway for sidecars is for 203.0.113.11/32, and the application connected to 203.0.113.12, which is not among them: nothing redirects it.",
+				Remedy: "add 203.0.113.12/32 to destinationSubnets", Look: []string{"objects.yaml"},
+			},
 			Look: "mongo-egress/ME3/", Source: "suites/mongo-egress/specs.go:52",
 		},
 		{

@@ -1,0 +1,414 @@
+package rules
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// routed says which object of Istio's has made a proxy send a probe to a cluster: the control plane notes it in the
+// configuration of the proxy.
+func routed(ctx context.Context, s *Scene) ([]Fact, error) {
+	all, err := lines(ctx, s)
+	var facts []Fact
+	for _, line := range all {
+		if line["side"] != "out" || line["cluster"] == none {
+			continue
+		}
+		for _, resource := range []string{"dynamic_route_configs", "dynamic_listeners"} {
+			dump, problem := s.Dump(ctx, line["hop"], resource)
+			if problem != nil {
+				return facts, problem
+			}
+			for _, by := range makersOf(dump, line["cluster"], "/virtual-service/") {
+				facts = append(facts, Fact{"hop": line["hop"], "cluster": line["cluster"], "by": "VirtualService " + by})
+			}
+		}
+	}
+	return facts, err
+}
+
+// makersOf are the objects, as namespace/name, that parts of a dump which lead to a cluster name as what they were made of.
+func makersOf(dump []byte, cluster, kind string) []string {
+	var content any
+	if json.Unmarshal(dump, &content) != nil {
+		return nil
+	}
+	found := map[string]bool{}
+	var walk func(value any, maker string)
+	walk = func(value any, maker string) {
+		switch v := value.(type) {
+		case map[string]any:
+			if of := field(v, "metadata", "filter_metadata", "istio", "config"); strings.Contains(of, kind) {
+				maker = of
+			}
+			for name, part := range v {
+				if text, ok := part.(string); ok && (name == "cluster" || name == "name") && text == cluster && maker != "" {
+					found[maker] = true
+				}
+				walk(part, maker)
+			}
+		case []any:
+			for _, part := range v {
+				walk(part, maker)
+			}
+		}
+	}
+	walk(content, "")
+	var names []string
+	for _, of := range slices.Sorted(maps.Keys(found)) {
+		path, name, _ := strings.Cut(of, kind)
+		names = append(names, path[strings.LastIndexByte(path, '/')+1:]+"/"+name)
+	}
+	return names
+}
+
+// rulesOf are the VirtualServices for each host that was asked for.
+func rulesOf(ctx context.Context, s *Scene) ([]Fact, error) {
+	asked := map[string]bool{}
+	for _, look := range []func(context.Context, *Scene) ([]Fact, error){lines, answers} {
+		found, _ := look(ctx, s)
+		for _, fact := range found {
+			asked[fact["host"]] = true
+		}
+	}
+	virtualServices, err := s.of(ctx, "VirtualService")
+	var facts []Fact
+	for _, host := range slices.Sorted(maps.Keys(asked)) {
+		var names []string
+		bare, _, _ := strings.Cut(host, ":")
+		for _, object := range virtualServices {
+			if slices.Contains(hostsOf(object), bare) || slices.Contains(hostsOf(object), "*") {
+				names = append(names, nameOf(object))
+			}
+		}
+		text := "there is no VirtualService for this host"
+		if len(names) > 0 {
+			text = "none of the VirtualServices for this host (" + strings.Join(names, ", ") + ") has a rule for it"
+		}
+		facts = append(facts, Fact{"host": host, "virtual-services": text})
+	}
+	return facts, err
+}
+
+// redirectsLost are VirtualServices that are for sidecars as well as for a gateway, and have no rule for sidecars.
+func redirectsLost(ctx context.Context, s *Scene) ([]Fact, error) {
+	virtualServices, err := s.of(ctx, "VirtualService")
+	if err != nil {
+		return nil, err
+	}
+	rules, err := s.routings(ctx)
+	var facts []Fact
+	for _, object := range virtualServices {
+		named := gateways(object)
+		covered := slices.ContainsFunc(rules, func(r routing) bool { return r.of == object && slices.Contains(r.gateways, meshGateway) })
+		if len(named) > 1 && slices.Contains(named, meshGateway) && !covered && s.concerns(hostsOf(object)) {
+			facts = append(facts, Fact{"virtual-service": nameOf(object), "host": strings.Join(hostsOf(object), ", "), "gateway": other(named)})
+		}
+	}
+	return facts, err
+}
+
+// other are the gateways that are not all sidecars.
+func other(named []string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(named), func(name string) bool { return name == meshGateway }), ", ")
+}
+
+// concerns tells whether the check's evidence or its statements name one of the hosts; where it names no host at all, every one counts.
+func (s *Scene) concerns(hosts []string) bool {
+	named := s.hosts()
+	return len(named) == 0 || slices.ContainsFunc(hosts, func(host string) bool { return slices.Contains(named, host) })
+}
+
+// hosts are those that clients asked for, and to whose clusters proxies sent, of hosts outside the cluster.
+func (s *Scene) hosts() []string {
+	var hosts []string
+	add := func(host string) {
+		if host != "" && !strings.HasSuffix(host, ".svc.cluster.local") {
+			hosts = append(hosts, host)
+		}
+	}
+	for _, flow := range s.Flows {
+		for _, line := range flow.Lines {
+			_, _, _, host := clusterOf(line.UpstreamCluster)
+			add(host)
+			if line.Authority != "" {
+				bare, _, _ := strings.Cut(line.Authority, ":")
+				add(bare)
+			}
+			add(line.SNI)
+		}
+	}
+	for _, part := range strings.FieldsFunc(s.Judgement.Statement+" "+s.Judgement.Detail, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '.' && r != '-'
+	}) {
+		if strings.Count(part, ".") > 1 && !strings.HasSuffix(part, ".") && net.ParseIP(part) == nil {
+			add(part)
+		}
+	}
+	return hosts
+}
+
+// redirectsNarrow are rules for sidecars that are for certain subnets, in which an address that an application connected to is not.
+func redirectsNarrow(ctx context.Context, s *Scene) ([]Fact, error) {
+	rules, err := s.routings(ctx)
+	var facts []Fact
+	for _, r := range rules {
+		if !slices.Contains(r.gateways, meshGateway) {
+			continue
+		}
+		var subnets []string
+		for _, condition := range entries(r.rule, "match") {
+			subnets = append(subnets, fields(condition, "destinationSubnets")...)
+		}
+		for _, flow := range s.Flows {
+			for _, made := range flow.Attempts() {
+				host, _, _ := net.SplitHostPort(made.Remote)
+				if address, err := netip.ParseAddr(host); err == nil && len(subnets) > 0 && !within(address, subnets) {
+					facts = append(facts, Fact{"virtual-service": nameOf(r.of), "subnets": strings.Join(subnets, ", "), "address": host})
+				}
+			}
+		}
+	}
+	return facts, err
+}
+
+func within(address netip.Addr, subnets []string) bool {
+	return slices.ContainsFunc(subnets, func(text string) bool {
+		if subnet, err := netip.ParsePrefix(text); err == nil {
+			return subnet.Contains(address)
+		}
+		return text == address.String()
+	})
+}
+
+// redirectsAstray are rules for sidecars, of a VirtualService that is also for a gateway, which lead to something else than the
+// pods of that gateway.
+func redirectsAstray(ctx context.Context, s *Scene) ([]Fact, error) {
+	rules, err := s.routings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var facts []Fact
+	for _, r := range rules {
+		named := gateways(r.of)
+		if len(named) < 2 || !slices.Contains(r.gateways, meshGateway) || len(r.gateways) > 1 || !s.concerns(hostsOf(r.of)) {
+			continue
+		}
+		for _, to := range r.to {
+			leads, err := s.leadsToGateway(ctx, to.host, named)
+			if err != nil {
+				return facts, err
+			}
+			if !leads {
+				facts = append(facts, Fact{"virtual-service": nameOf(r.of), "destination": to.String(), "gateway": other(named)})
+			}
+		}
+	}
+	return facts, nil
+}
+
+// leadsToGateway tells whether a host is a Service whose pods one of the Gateways selects.
+func (s *Scene) leadsToGateway(ctx context.Context, host string, named []string) (bool, error) {
+	services, err := s.of(ctx, "Service")
+	if err != nil {
+		return false, err
+	}
+	gateways, err := s.of(ctx, "Gateway")
+	if err != nil {
+		return false, err
+	}
+	workloads, err := s.workloads(ctx)
+	for _, service := range services {
+		if fullHost(service.GetName(), service.GetNamespace()) != host {
+			continue
+		}
+		for _, workload := range workloads {
+			if selects(service, workload) && slices.ContainsFunc(gateways, func(gateway *unstructured.Unstructured) bool {
+				selector := labels.SelectorFromSet(stringMap(gateway.Object, "spec", "selector"))
+				return slices.Contains(named, nameOf(gateway)) && selector.Matches(labels.Set(podLabels(workload)))
+			}) {
+				return true, err
+			}
+		}
+	}
+	return false, err
+}
+
+// hostsTwice are hosts for which two VirtualServices have rules for sidecars.
+func hostsTwice(ctx context.Context, s *Scene) ([]Fact, error) {
+	virtualServices, err := s.of(ctx, "VirtualService")
+	return s.twice(slices.DeleteFunc(virtualServices, func(object *unstructured.Unstructured) bool { return !slices.Contains(gateways(object), meshGateway) })), err
+}
+
+// registeredTwice are hosts that two ServiceEntries register.
+func registeredTwice(ctx context.Context, s *Scene) ([]Fact, error) {
+	serviceEntries, err := s.of(ctx, "ServiceEntry")
+	return s.twice(serviceEntries), err
+}
+
+func (s *Scene) twice(objects []*unstructured.Unstructured) []Fact {
+	first := map[string]*unstructured.Unstructured{}
+	var facts []Fact
+	for _, object := range objects {
+		for _, host := range hostsOf(object) {
+			if before := first[host]; before != nil {
+				facts = append(facts, Fact{"host": host, "first": nameOf(before), "second": nameOf(object)})
+			}
+			first[host] = object
+		}
+	}
+	return facts
+}
+
+// subsetsOf are the subsets that DestinationRules define for a host.
+func (s *Scene) subsetsOf(ctx context.Context, host string) (subsets map[string]map[string]string, known bool, err error) {
+	rules, err := s.of(ctx, "DestinationRule")
+	subsets = map[string]map[string]string{}
+	for _, rule := range rules {
+		if fullHost(field(rule.Object, "spec", "host"), rule.GetNamespace()) != host {
+			continue
+		}
+		known = true
+		for _, subset := range entries(rule.Object, "spec", "subsets") {
+			subsets[field(subset, "name")] = stringMap(subset, "labels")
+		}
+	}
+	return subsets, known, err
+}
+
+// undefinedSubsets are subsets that a VirtualService leads to, and no DestinationRule defines.
+func undefinedSubsets(ctx context.Context, s *Scene) ([]Fact, error) {
+	rules, err := s.routings(ctx)
+	var facts []Fact
+	for _, r := range rules {
+		for _, to := range r.to {
+			subsets, _, problem := s.subsetsOf(ctx, to.host)
+			if problem != nil {
+				return facts, problem
+			}
+			if _, defined := subsets[to.subset]; to.subset != "" && !defined {
+				facts = append(facts, Fact{"virtual-service": nameOf(r.of), "host": to.host, "subset": to.subset})
+			}
+		}
+	}
+	return facts, err
+}
+
+// unregistered are ports that a VirtualService leads to, and that the registry does not have of the host, which it knows.
+func unregistered(ctx context.Context, s *Scene) ([]Fact, error) {
+	ports := map[string][]string{}
+	for kind, number := range map[string][]string{"Service": {"port"}, "ServiceEntry": {"number"}} {
+		objects, err := s.of(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, object := range objects {
+			hosts := []string{fullHost(object.GetName(), object.GetNamespace())}
+			if kind == "ServiceEntry" {
+				hosts = hostsOf(object)
+			}
+			for _, host := range hosts {
+				for _, port := range entries(object.Object, "spec", "ports") {
+					ports[host] = append(ports[host], field(port, number...))
+				}
+			}
+		}
+	}
+	rules, err := s.routings(ctx)
+	var facts []Fact
+	for _, r := range rules {
+		for _, to := range r.to {
+			if known := ports[to.host]; len(known) > 0 && to.port != "" && !slices.Contains(known, to.port) {
+				facts = append(facts, Fact{"virtual-service": nameOf(r.of), "host": to.host, "port": to.port})
+			}
+		}
+	}
+	return facts, err
+}
+
+// mirrors are rules that send a copy of every request elsewhere.
+func mirrors(ctx context.Context, s *Scene) ([]Fact, error) {
+	rules, err := s.routings(ctx)
+	var facts []Fact
+	for _, r := range rules {
+		mirrored := entries(r.rule, "mirrors")
+		if one, found, _ := unstructured.NestedMap(r.rule, "mirror"); found {
+			mirrored = append(mirrored, map[string]any{"destination": one})
+		}
+		for _, to := range mirrored {
+			facts = append(facts, Fact{"virtual-service": nameOf(r.of), "to": destination{host: field(to, "destination", "host"), subset: field(to, "destination", "subset")}.String()})
+		}
+	}
+	return facts, err
+}
+
+// oneVersion are VirtualServices that send all of a host's requests to one of its subsets.
+func oneVersion(ctx context.Context, s *Scene) ([]Fact, error) {
+	rules, err := s.routings(ctx)
+	var facts []Fact
+	for _, r := range rules {
+		if r.kind == "http" && len(r.to) == 1 && r.to[0].subset != "" && len(entries(r.rule, "match")) == 0 {
+			facts = append(facts, Fact{"virtual-service": nameOf(r.of), "host": r.to[0].host, "subset": r.to[0].subset})
+		}
+	}
+	return facts, err
+}
+
+// everyPath are VirtualServices of a gateway, for a host that was asked for, that have a rule which takes every path.
+func everyPath(ctx context.Context, s *Scene) ([]Fact, error) {
+	rules, err := s.routings(ctx)
+	asked, _ := rulesOf(ctx, s)
+	var facts []Fact
+	for _, r := range rules {
+		conditions := entries(r.rule, "match")
+		every := len(conditions) == 0 || slices.ContainsFunc(conditions, func(condition map[string]any) bool {
+			return field(condition, "uri", "prefix") == "/" && len(condition) == 1
+		})
+		for _, fact := range asked {
+			if r.kind == "http" && every && !slices.Contains(r.gateways, meshGateway) && slices.Contains(hostsOf(r.of), fact["host"]) {
+				facts = append(facts, Fact{"virtual-service": nameOf(r.of), "host": fact["host"]})
+			}
+		}
+	}
+	return facts, err
+}
+
+// everyHost are servers of Gateways that take every host.
+func everyHost(ctx context.Context, s *Scene) ([]Fact, error) {
+	gateways, err := s.of(ctx, "Gateway")
+	var facts []Fact
+	for _, gateway := range gateways {
+		for _, server := range entries(gateway.Object, "spec", "servers") {
+			for _, host := range fields(server, "hosts") {
+				if _, name, _ := strings.Cut("/"+host, "/"); host == "*" || strings.HasSuffix(name, "/*") {
+					facts = append(facts, Fact{"gateway": nameOf(gateway), "port": field(server, "port", "number")})
+				}
+			}
+		}
+	}
+	return facts, err
+}
+
+// outboundPolicies are what Sidecars say of destinations that the registry does not know, for each hop.
+func outboundPolicies(ctx context.Context, s *Scene) ([]Fact, error) {
+	sidecars, err := s.of(ctx, "Sidecar")
+	var facts []Fact
+	for _, hop := range s.used() {
+		for _, sidecar := range sidecars {
+			mode := field(sidecar.Object, "spec", "outboundTrafficPolicy", "mode")
+			if sidecar.GetNamespace() == hop.Namespace && hop.Proxy && !hop.Gateway && mode != "" {
+				facts = append(facts, Fact{"hop": hop.Name, "sidecar": nameOf(sidecar), "mode": mode})
+			}
+		}
+	}
+	return facts, err
+}
