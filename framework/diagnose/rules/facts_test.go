@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -208,5 +209,32 @@ func TestAGapIsExplainedByItsTelemetry(t *testing.T) {
 		if diff := cmp.Diff([]Fact{{"hop": "gateway", "why": "it writes none", "telemetry": want}}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", logging, diff)
 		}
+	}
+}
+
+// A proxy of the lab tells which object has made each of its routes.
+func TestAProxySaysWhichRuleLeadsSomewhere(t *testing.T) {
+	dump, err := os.ReadFile("testdata/routes.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = "outbound|9080||productpage.basic-gateway-bookinfo.svc.cluster.local"
+	scene := sceneOf(t, "not-refused", []evidence.Flow{{Lines: []evidence.Line{{Hop: "gateway", Line: accesslog.Line{UpstreamCluster: page}}}}}, "")
+	scene.Dump = func(_ context.Context, _, resource string) ([]byte, error) {
+		if resource == "dynamic_route_configs" {
+			return dump, nil
+		}
+		return []byte("{}"), nil
+	}
+	got, err := routed(t.Context(), scene)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Fact{
+		{"hop": "gateway", "cluster": page, "by": "VirtualService basic-gateway-bookinfo/bookinfo"},
+		{"hop": "gateway", "cluster": page, "by": "VirtualService basic-gateway-bookinfo/prefixed"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
 	}
 }
