@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/meshproof/meshproof/framework/internal/hide"
 	"github.com/meshproof/meshproof/framework/kube"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
@@ -63,10 +64,11 @@ func (s Scene) get(ctx context.Context, object *unstructured.Unstructured) (*uns
 	return resource.Get(ctx, object.GetName(), metav1.GetOptions{})
 }
 
-// bare is the object without what only the API server reads, and a Secret without its values.
+// bare is the object without what only the API server reads, and without secrets: a Secret has no values.
 func bare(object *unstructured.Unstructured) *unstructured.Unstructured {
 	object = object.DeepCopy()
 	object.SetManagedFields(nil)
+	object.Object, _ = hide.Values(object.Object).(map[string]any)
 	if object.GetKind() == "Secret" {
 		for _, field := range []string{"data", "stringData"} {
 			values, _, _ := unstructured.NestedMap(object.Object, field)

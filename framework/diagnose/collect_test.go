@@ -78,7 +78,12 @@ func sceneOf(t *testing.T) Scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Scene{Client: server.Client(t), Objects: objects, Namespaces: []string{"shop"}, Since: time.Now(), Redactor: redactor}
+	client := server.Client(t)
+	namespaces := []string{"shop"}
+	return Scene{
+		Client: client, Objects: objects, Namespaces: namespaces, Since: time.Now(), Redactor: redactor,
+		Live: func(ctx context.Context) ([]*unstructured.Unstructured, error) { return Live(ctx, client, namespaces) },
+	}
 }
 
 func files(t *testing.T, folder string) []string {
@@ -113,7 +118,7 @@ func TestWhatTheClusterKnowsIsCollected(t *testing.T) {
 	if err := Collect(t.Context(), folder, scene); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"events.txt", "objects.yaml", "statistics.txt"}, files(t, folder)); diff != "" {
+	if diff := cmp.Diff([]string{"certificates.yaml", "events.txt", "objects.yaml", "statistics.txt"}, files(t, folder)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	objects := content(t, folder, "objects.yaml")
@@ -138,7 +143,7 @@ func TestTheRestIsCollectedAllTheSame(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "read Thing shop/a: find kind a.example/v1, Kind=Thing") {
 		t.Errorf("error %v", err)
 	}
-	if got := files(t, folder); len(got) != 3 || !strings.Contains(content(t, folder, "objects.yaml"), "shop.lab") {
+	if got := files(t, folder); len(got) != 4 || !strings.Contains(content(t, folder, "objects.yaml"), "shop.lab") {
 		t.Errorf("files %v", got)
 	}
 }

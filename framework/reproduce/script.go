@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshproof/meshproof/fixtures/agent/wire"
+	"github.com/meshproof/meshproof/framework/internal/hide"
 	"github.com/meshproof/meshproof/framework/traffic"
 )
 
@@ -231,7 +232,7 @@ func (c Case) probe(r *replacing) (probeView, error) {
 	v := probeView{Numbered: c.Probe.Numbered(), Seconds: int(c.Probe.Timeout().Seconds()) + 1}
 	headers := map[string]string{"User-Agent": traffic.UserAgentPrefix + "${id}"}
 	for name, value := range request.Header {
-		if secret := c.Redactor.String(name+": "+value) != name+": "+value; !secret && !secretHeaders[http.CanonicalHeaderKey(name)] {
+		if secret := c.Redactor.String(name+": "+value) != name+": "+value; !secret && !hide.Header(name) {
 			headers[http.CanonicalHeaderKey(name)] = r.text(value)
 		}
 	}
@@ -286,9 +287,6 @@ func (c Case) probe(r *replacing) (probeView, error) {
 	}
 	return v, err
 }
-
-// secretHeaders are those whose values are, or may hold, secrets.
-var secretHeaders = map[string]bool{"Authorization": true, "Proxy-Authorization": true, "Cookie": true, "X-Api-Key": true}
 
 // body is JSON in which a variable with a PEM, which has quotes of its own, has none.
 func body(request any) (string, error) {

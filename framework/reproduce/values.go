@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/meshproof/meshproof/framework/internal/hide"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
@@ -59,8 +60,13 @@ func (r *replacing) object(object *unstructured.Unstructured) *unstructured.Unst
 	copied.SetLabels(without(copied.GetLabels()))
 	copied.SetAnnotations(without(copied.GetAnnotations()))
 	unstructured.RemoveNestedField(copied.Object, "status")
-	copied.Object, _ = r.value(copied.Object).(map[string]any)
-	if copied.GetKind() == "Secret" {
+	secret := copied.GetKind() == "Secret"
+	content := r.value(copied.Object)
+	if !secret {
+		content = hide.Values(content)
+	}
+	copied.Object, _ = content.(map[string]any)
+	if secret {
 		r.secret(copied)
 	}
 	return copied

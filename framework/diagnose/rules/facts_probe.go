@@ -84,27 +84,6 @@ func connections(_ context.Context, s *Scene) ([]Fact, error) {
 	return facts, nil
 }
 
-// serverErrors are answers of applications by which they say that they could not serve; reached is the last hop that what they
-// asked for had come to.
-func serverErrors(_ context.Context, s *Scene) ([]Fact, error) {
-	var facts []Fact
-	for _, flow := range s.Flows {
-		for _, record := range flow.Records {
-			if record.Status < 500 {
-				continue
-			}
-			reached := none
-			for _, hop := range s.Hops {
-				if len(flow.AcceptedAt(hop.Name)) > 0 {
-					reached = hop.Name
-				}
-			}
-			facts = append(facts, Fact{"hop": record.Hop, "status": strconv.Itoa(record.Status), "reached": reached})
-		}
-	}
-	return facts, nil
-}
-
 // loginRefused is how databases say so.
 var loginRefused = regexp.MustCompile(`(?i)authentication ?fail|auth(entication)? error|AuthenticationFailed|code: 18\b|login refused`)
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -28,7 +29,7 @@ func routed(ctx context.Context, s *Scene) ([]Fact, error) {
 			if problem != nil {
 				return facts, problem
 			}
-			for _, by := range makersOf(dump, line["cluster"], "/virtual-service/") {
+			for _, by := range makersOf(dump, line["cluster"], line["path"]) {
 				facts = append(facts, Fact{"hop": line["hop"], "cluster": line["cluster"], "by": "VirtualService " + by})
 			}
 		}
@@ -36,8 +37,12 @@ func routed(ctx context.Context, s *Scene) ([]Fact, error) {
 	return facts, err
 }
 
-// makersOf are the objects, as namespace/name, that parts of a dump which lead to a cluster name as what they were made of.
-func makersOf(dump []byte, cluster, kind string) []string {
+// ofVirtualService stands in the name that the control plane notes, between a namespace and the name of a VirtualService.
+const ofVirtualService = "/virtual-service/"
+
+// makersOf are the VirtualServices, as namespace/name, of which the parts of a dump were made that lead to a cluster. Routes that do
+// not take a path are passed over; an empty one is that of a connection.
+func makersOf(dump []byte, cluster, path string) []string {
 	var content any
 	if json.Unmarshal(dump, &content) != nil {
 		return nil
@@ -47,7 +52,10 @@ func makersOf(dump []byte, cluster, kind string) []string {
 	walk = func(value any, maker string) {
 		switch v := value.(type) {
 		case map[string]any:
-			if of := field(v, "metadata", "filter_metadata", "istio", "config"); strings.Contains(of, kind) {
+			if match, isRoute := v["match"].(map[string]any); isRoute && path != "" && !takes(match, path) {
+				return
+			}
+			if of := field(v, "metadata", "filter_metadata", "istio", "config"); strings.Contains(of, ofVirtualService) {
 				maker = of
 			}
 			for name, part := range v {
@@ -65,10 +73,25 @@ func makersOf(dump []byte, cluster, kind string) []string {
 	walk(content, "")
 	var names []string
 	for _, of := range slices.Sorted(maps.Keys(found)) {
-		path, name, _ := strings.Cut(of, kind)
-		names = append(names, path[strings.LastIndexByte(path, '/')+1:]+"/"+name)
+		place, name, _ := strings.Cut(of, ofVirtualService)
+		names = append(names, place[strings.LastIndexByte(place, '/')+1:]+"/"+name)
 	}
 	return names
+}
+
+// takes tells whether the match of a route takes a path; what else it compares is left aside.
+func takes(match map[string]any, path string) bool {
+	if exact := field(match, "path"); exact != "" {
+		return exact == path
+	}
+	if parted := field(match, "path_separated_prefix"); parted != "" {
+		return path == parted || strings.HasPrefix(path, parted+"/")
+	}
+	if expression := field(match, "safe_regex", "regex"); expression != "" {
+		compiled, err := regexp.Compile("^(?:" + expression + ")$")
+		return err != nil || compiled.MatchString(path)
+	}
+	return strings.HasPrefix(path, field(match, "prefix"))
 }
 
 // rulesOf are the VirtualServices for each host that was asked for.

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +164,6 @@ func TestFactsOfTheProbe(t *testing.T) {
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	flows := notFound()
 	flows[0].Records = []evidence.Record{{Hop: "page", Request: record.Request{Status: 500}}}
-	flows[0].Accepted = []evidence.Accepted{{Hop: "page"}}
 	flows[0].Result.TLS = &wire.TLS{ServerName: "shop.lab", Chain: []wire.Certificate{{Subject: "CN=x", Issuer: "CN=x", DNSNames: []string{"*.lab"}, NotAfter: now.Add(-time.Hour)}}}
 	scene := sceneOf(t, "wrong-status", flows, "")
 	scene.Now = now
@@ -175,7 +175,6 @@ func TestFactsOfTheProbe(t *testing.T) {
 		"line":        {{"hop": "gateway", "side": "out", "cluster": none, "status": "404", "flags": "NR", "reason": "route_not_found", "host": "shop.lab", "path": "/page", "sni": "", "upstream": ""}},
 		"answer":      {{"status": "404", "error": "", "host": "shop.lab", "port": "80"}},
 		"peer":        {{"hop": "page", "identity": none}},
-		"error":       {{"hop": "page", "status": "500", "reached": "page"}},
 		"certificate": {{"subject": "CN=x", "issuer": "CN=x", "names": "*.lab", "asked": "shop.lab", "self-signed": "yes", "covers": "yes", "expired": "yes", "days": "0"}},
 		"log":         {{"hop": "page", "text": "Authentication fail"}},
 	} {
@@ -207,6 +206,35 @@ func TestAGapIsExplainedByItsTelemetry(t *testing.T) {
 		}
 		if diff := cmp.Diff([]Fact{{"hop": "gateway", "why": "it writes none", "telemetry": want}}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", logging, diff)
+		}
+	}
+}
+
+// A proxy of the lab tells which object has made each of its routes.
+func TestAProxySaysWhichRuleLeadsSomewhere(t *testing.T) {
+	dump, err := os.ReadFile("testdata/routes.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = "outbound|9080||productpage.basic-gateway-bookinfo.svc.cluster.local"
+	for path, by := range map[string]string{"/productpage": "bookinfo", "/prefixed": "prefixed", "/api/v1/products/0": "bookinfo", "/elsewhere": ""} {
+		scene := sceneOf(t, "not-refused", []evidence.Flow{{Lines: []evidence.Line{{Hop: "gateway", Line: accesslog.Line{UpstreamCluster: page, Path: path + "?meshproof=mp-1"}}}}}, "")
+		scene.Dump = func(_ context.Context, _, resource string) ([]byte, error) {
+			if resource == "dynamic_route_configs" {
+				return dump, nil
+			}
+			return []byte("{}"), nil
+		}
+		got, err := routed(t.Context(), scene)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []Fact
+		if by != "" {
+			want = []Fact{{"hop": "gateway", "cluster": page, "by": "VirtualService basic-gateway-bookinfo/" + by}}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
 	}
 }

@@ -18,7 +18,6 @@ func init() { // the functions refer to one another by way of Scene
 		"answer":      {[]string{"status", "error", "host", "port"}, answers},
 		"peer":        {[]string{"hop", "identity"}, peers},
 		"connection":  {[]string{"hop", "remote", "port"}, connections},
-		"error":       {[]string{"hop", "status", "reached"}, serverErrors},
 		"certificate": {[]string{"subject", "issuer", "names", "asked", "self-signed", "covers", "expired", "days"}, certificates},
 		"version":     {[]string{"hop", "version", "service", "virtual-service"}, versions},
 		// What may keep evidence from being there.
