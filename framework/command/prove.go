@@ -43,7 +43,7 @@ func newProveCommand(patterns []pattern.Pattern) *cobra.Command {
 	runFlags(cmd, &options)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&choice.only, "mutant", nil, "only these mutants")
-	flags.BoolVar(&choice.diagnose, "diagnose", false, "name the likely cause behind every mutant, and not only behind those that say which rule should")
+	flags.BoolVar(&choice.diagnose, "diagnose", false, "name the likely cause behind every mutant too, and want it to be by the rule that the mutant says")
 	judgingFlags(flags, &options)
 	return cmd
 }

@@ -32,7 +32,7 @@ type Options struct {
 	Unmet map[string]string
 	// Claims are those of the pattern.
 	Claims []pattern.Claim
-	// Diagnose says that the likely cause is named of every mutant, and not only of those that say which rule should.
+	// Diagnose says that the likely cause behind every mutant is named, and must be by the rule that the mutant says.
 	Diagnose bool
 	// Sink is told of the events of every judging.
 	Sink run.Sink
@@ -113,6 +113,9 @@ func (p proof) one(ctx context.Context, m Mutant) (result Result, err error) {
 		if err != nil {
 			return Result{}, err
 		}
+		if !p.options.Diagnose {
+			m.Diagnosis = "" // nobody has looked
+		}
 		result = score(m, judged)
 		result.Effect = effect
 	}
@@ -132,7 +135,7 @@ func (p proof) leave(m Mutant) map[string]string {
 
 // diagnose is the claim whose likely cause is named; empty for none.
 func (p proof) diagnose(m Mutant) string {
-	if m.Diagnosis == "" && !p.options.Diagnose {
+	if !p.options.Diagnose {
 		return ""
 	}
 	return m.Killed.By

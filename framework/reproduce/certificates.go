@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -121,7 +120,7 @@ func namesOf(c *x509.Certificate) string {
 		names = append(names, "DNS:"+name)
 	}
 	for _, address := range c.IPAddresses {
-		names = append(names, "IP:"+net.IP(address).String())
+		names = append(names, "IP:"+address.String())
 	}
 	return strings.Join(names, ",")
 }

@@ -107,7 +107,7 @@ func (r *replacing) value(value any) any {
 // text puts variables into a text.
 func (r *replacing) text(text string) string {
 	for _, f := range r.forms {
-		replaced := text
+		var replaced string
 		if f.whole {
 			replaced = regexp.MustCompile(`(^|[^\w.-])`+regexp.QuoteMeta(f.text)+`($|[^\w-])`).ReplaceAllString(text, "${1}$${"+f.variable+"}${2}")
 		} else {

@@ -79,7 +79,7 @@ func TestLeastAccess(t *testing.T) {
 		t.Fatalf("preflight: exit %d\n%s\n%s", result.Code, result.Stdout, result.Stderr)
 	}
 	results := t.TempDir()
-	result := labtest.Run(t, append([]string{"run", "--jobs", "4", "--client", "pod", "--results", results}, args...)...)
+	result := labtest.Run(t, append([]string{"run", "--jobs", "2", "--client", "pod", "--results", results}, args...)...)
 	report := labtest.Report(t, results)
 	if counts := v1.Summary(report); result.Code != 0 || counts.Passed != counts.Selected {
 		t.Errorf("exit %d, %+v\n%s\n%s\n%s", result.Code, counts, labtest.Unproven(report), result.Stdout, result.Stderr)

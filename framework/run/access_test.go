@@ -26,7 +26,7 @@ type guarded struct {
 	rules map[string][]rbacv1.PolicyRule // those of a Role by its namespace, of a ClusterRole by ""
 }
 
-func guard(t *testing.T, rules map[string][]rbacv1.PolicyRule) (*guarded, *kube.Client) {
+func guard(t *testing.T, rules map[string][]rbacv1.PolicyRule) *kube.Client {
 	t.Helper()
 	client, typed := clusterOf(t)
 	g := &guarded{rules: rules}
@@ -39,7 +39,7 @@ func guard(t *testing.T, rules map[string][]rbacv1.PolicyRule) (*guarded, *kube.
 		review.Status.Allowed = g.allows("", asked) || asked.Namespace != "" && g.allows(asked.Namespace, asked)
 		return true, review, nil
 	})
-	return g, client
+	return client
 }
 
 func (g *guarded) allows(namespace string, asked authorizationv1.ResourceAttributes) bool {
@@ -103,14 +103,14 @@ func TestPrintedRolesAreWhatIsAskedFor(t *testing.T) {
 	for name, options := range map[string]Options{"own namespaces": {}, "adopted namespaces": {Adopt: true}} {
 		t.Run(name, func(t *testing.T) {
 			all := needed(t, options)
-			_, client := guard(t, grant(all, options.Adopt))
+			client := guard(t, grant(all, options.Adopt))
 			if missing, err := denied(t.Context(), client, all); err != nil || len(missing) > 0 {
 				t.Fatalf("missing %v, error %v", missing, err)
 			}
 			for _, taken := range all {
 				same := func(p Permission) bool { p.Phase = taken.Phase; return p == taken }
 				rest := slices.DeleteFunc(slices.Clone(all), same)
-				_, client := guard(t, grant(rest, options.Adopt))
+				client := guard(t, grant(rest, options.Adopt))
 				missing, err := denied(t.Context(), client, all)
 				if err != nil {
 					t.Fatal(err)

@@ -161,7 +161,7 @@ func (s *Scene) hosts() []string {
 	}
 	for _, flow := range s.Flows {
 		for _, line := range flow.Lines {
-			_, _, _, host := clusterOf(line.UpstreamCluster)
+			_, _, host := clusterOf(line.UpstreamCluster)
 			add(host)
 			if line.Authority != "" {
 				bare, _, _ := strings.Cut(line.Authority, ":")

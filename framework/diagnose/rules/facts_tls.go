@@ -62,7 +62,7 @@ func beginsTLS(ctx context.Context, s *Scene) ([]Fact, error) {
 	var facts []Fact
 	for _, line := range all {
 		hop, _ := s.named(line["hop"])
-		_, port, subset, host := clusterOf(line["cluster"])
+		port, subset, host := clusterOf(line["cluster"])
 		for _, rule := range rules {
 			if line["side"] != "out" || hop.Gateway || host == "" || fullHost(field(rule.Object, "spec", "host"), rule.GetNamespace()) != host || !sees(rule, hop.Namespace) {
 				continue

@@ -165,12 +165,12 @@ func hostsOf(object *unstructured.Unstructured) []string {
 }
 
 // clusterOf takes the name of a cluster of Istio's apart; of another one nothing is known.
-func clusterOf(name string) (direction, port, subset, host string) {
+func clusterOf(name string) (port, subset, host string) {
 	parts := strings.Split(name, "|")
 	if len(parts) != 4 {
-		return "", "", "", ""
+		return "", "", ""
 	}
-	return parts[0], parts[1], parts[2], parts[3]
+	return parts[1], parts[2], parts[3]
 }
 
 // policies are a policy with, where it has such, those of single ports, each with its name: a subset's, or empty for the whole.
