@@ -162,21 +162,22 @@ func yes(is bool) string {
 	return "no"
 }
 
-// versions are those of services that served the probes, where a VirtualService has chosen them.
+// versions are those that VirtualServices have chosen of the services that served a probe, in one fact.
 func versions(ctx context.Context, s *Scene) ([]Fact, error) {
 	pinned, err := oneVersion(ctx, s)
-	var facts []Fact
-	for _, flow := range s.Flows {
+	var chosen []string
+	for _, flow := range s.Flows[:min(len(s.Flows), 1)] {
 		for _, record := range flow.Records {
-			for _, chosen := range pinned {
-				label, _, _ := strings.Cut(chosen["host"], ".")
-				if label == record.Service && record.Version != "" && strings.Contains(chosen["subset"], record.Version) {
-					facts = append(facts, Fact{"hop": record.Hop, "version": record.Version, "service": record.Service, "virtual-service": chosen["virtual-service"]})
+			for _, choice := range pinned {
+				service, _, _ := strings.Cut(choice["host"], ".")
+				if service == record.Service && record.Version != "" && strings.Contains(choice["subset"], record.Version) {
+					chosen = append(chosen, fmt.Sprintf("%s %s (by %s)", service, record.Version, choice["virtual-service"]))
 				}
 			}
 		}
 	}
-	// The last of the path is what the page is made of.
-	slices.Reverse(facts)
-	return facts, err
+	if len(chosen) == 0 {
+		return nil, err
+	}
+	return []Fact{{"chosen": strings.Join(chosen, ", ")}}, err
 }

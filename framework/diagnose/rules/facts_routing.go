@@ -15,26 +15,46 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// routed says which object of Istio's has made a proxy send a probe to a cluster: the control plane notes it in the
-// configuration of the proxy.
+// routed says which object of Istio's has made a proxy send a probe to a cluster. The control plane notes it in the configuration of
+// the proxy; where it does not, as for the connections of a gateway, it is a rule for such a proxy that leads there.
 func routed(ctx context.Context, s *Scene) ([]Fact, error) {
 	all, err := lines(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := s.routings(ctx)
 	var facts []Fact
 	for _, line := range all {
 		if line["side"] != "out" || line["cluster"] == none {
 			continue
 		}
+		var makers []string
 		for _, resource := range []string{"dynamic_route_configs", "dynamic_listeners"} {
 			dump, problem := s.Dump(ctx, line["hop"], resource)
 			if problem != nil {
 				return facts, problem
 			}
-			for _, by := range makersOf(dump, line["cluster"], line["path"]) {
-				facts = append(facts, Fact{"hop": line["hop"], "cluster": line["cluster"], "by": "VirtualService " + by})
+			makers = append(makers, makersOf(dump, line["cluster"], line["path"])...)
+		}
+		hop, _ := s.named(line["hop"])
+		for _, r := range rules {
+			if len(makers) == 0 && r.kind != "http" && slices.Contains(r.gateways, meshGateway) != hop.Gateway && leadTo(r.to, line["cluster"]) {
+				makers = append(makers, nameOf(r.of))
 			}
+		}
+		for _, by := range makers {
+			facts = append(facts, Fact{"hop": line["hop"], "cluster": line["cluster"], "by": "VirtualService " + by})
 		}
 	}
 	return facts, err
+}
+
+// leadTo tells whether one of the destinations is a cluster.
+func leadTo(to []destination, cluster string) bool {
+	_, port, subset, host := clusterOf(cluster)
+	return slices.ContainsFunc(to, func(d destination) bool {
+		return d.host == host && d.subset == subset && (d.port == "" || d.port == port)
+	})
 }
 
 // ofVirtualService stands in the name that the control plane notes, between a namespace and the name of a VirtualService.

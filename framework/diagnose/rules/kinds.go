@@ -19,7 +19,7 @@ func init() { // the functions refer to one another by way of Scene
 		"peer":        {[]string{"hop", "identity"}, peers},
 		"connection":  {[]string{"hop", "remote", "port"}, connections},
 		"certificate": {[]string{"subject", "issuer", "names", "asked", "self-signed", "covers", "expired", "days"}, certificates},
-		"version":     {[]string{"hop", "version", "service", "virtual-service"}, versions},
+		"versions":    {[]string{"chosen"}, versions},
 		// What may keep evidence from being there.
 		"no-log":        {[]string{"hop", "why", "telemetry"}, noLogs},
 		"no-statistics": {[]string{"hop", "what"}, noStatistics},
