@@ -32,7 +32,7 @@ func mutant(lines ...string) string {
 func TestLoad(t *testing.T) {
 	mutants, err := Load(shop(
 		"b-harmless.yaml", mutant("says: it is the same", "equivalent: true"),
-		"a-closed.yaml", "# It closes.\n---\n"+mutant("says: it is closed", "killed: {by: SH1, cause: not-answered}", "also: {SH3: evidence-missing}", "requires: routes", "shows: http://shop.lab")+"---\n"+patch,
+		"a-closed.yaml", "# It closes.\n---\n"+mutant("says: it is closed", "killed: {by: SH1, cause: not-answered}", "also: {SH3: evidence-missing}", "diagnosis: no-access-log", "requires: routes", "shows: http://shop.lab")+"---\n"+patch,
 		"README.md", "no mutant", "more/c.yaml", "no mutant either",
 	))
 	if err != nil {
@@ -41,7 +41,7 @@ func TestLoad(t *testing.T) {
 	want := []Mutant{
 		{
 			Name: "a-closed", Says: "it is closed", Killed: Death{By: "SH1", Cause: pattern.NotAnswered}, Also: map[string]pattern.Cause{"SH3": pattern.EvidenceMissing},
-			Requires: "routes", Shows: "http://shop.lab", Patches: []byte(patch + "---\n" + patch),
+			Diagnosis: "no-access-log", Requires: "routes", Shows: "http://shop.lab", Patches: []byte(patch + "---\n" + patch),
 		},
 		{Name: "b-harmless", Says: "it is the same", Equivalent: true, Patches: []byte(patch)},
 	}
@@ -78,6 +78,8 @@ func TestLoadTellsEveryMistake(t *testing.T) {
 		"another goes red for no known cause": {mutant(says, killed, "also: {SH2: broken}"), `"broken" is no cause (of SH2)`},
 		"several mistakes, the first is told": {mutant(says, "killed: {by: SH9, cause: first}", "also: {SH3: third, SH2: second}"), `"second" is no cause (of SH2)`},
 		"the intended check is another one":   {mutant(says, killed, "also: {SH1: bypassed}"), "it names SH1 twice: as the check that must go red, and as another that does"},
+		"an unknown rule of diagnosis":        {mutant(says, killed, "diagnosis: bad-luck"), `there is no rule of diagnosis "bad-luck"`},
+		"equivalent, but to be diagnosed":     {mutant(says, "equivalent: true", "diagnosis: no-access-log"), "it is equivalent, so there is nothing to diagnose"},
 		"an undeclared requirement":           {mutant(says, killed, "requires: gateways"), `it requires "gateways", which the pattern does not declare`},
 	} {
 		t.Run(name, func(t *testing.T) {

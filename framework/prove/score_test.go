@@ -81,6 +81,37 @@ func TestScore(t *testing.T) {
 	}
 }
 
+// A mutant that names a rule is killed only when that rule explains its check; one that names none may be explained by any.
+func TestTheRightRuleHasToExplainTheCheck(t *testing.T) {
+	explained := func(rule string) v1.Pattern {
+		red := claim("SH1", v1.Failed, pattern.NotAnswered)
+		red.Diagnosis = &v1.Diagnosis{Rule: rule, Text: "it is closed"}
+		return v1.Pattern{Claims: []v1.Claim{red, {Alias: "SH2", Verdict: v1.Passed}}}
+	}
+	without := Mutant{Name: "closed", Killed: Death{By: "SH1", Cause: pattern.NotAnswered}}
+	with := without
+	with.Diagnosis = "port-not-opened"
+	unexplained := explained("")
+	unexplained.Claims[0].Diagnosis = nil
+	for name, test := range map[string]struct {
+		mutant Mutant
+		judged v1.Pattern
+		score  Score
+		detail string
+	}{
+		"the rule that it names":        {with, explained("port-not-opened"), Killed, ""},
+		"another rule":                  {with, explained("no-route-matches"), Misdiagnosed, "the rule port-not-opened should explain SH1, not no-route-matches: it is closed"},
+		"no rule":                       {with, explained(""), Misdiagnosed, "the rule port-not-opened should explain SH1, not none: it is closed"},
+		"nobody has looked":             {with, unexplained, Misdiagnosed, "the rule port-not-opened should explain SH1, not none: "},
+		"any rule, where none is named": {without, explained("no-route-matches"), Killed, ""},
+	} {
+		got := score(test.mutant, test.judged)
+		if got.Score != test.score || got.Detail != test.detail || got.Score.Good() != (test.score == Killed) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestAMutantThatCouldNotBeJudgedIsNotScored(t *testing.T) {
 	closed := Mutant{Name: "closed", Killed: Death{By: "SH1", Cause: pattern.NotAnswered}}
 	got := score(closed, v1.Pattern{Error: "settle: no pod", Claims: []v1.Claim{claim("SH1", v1.Inconclusive, "")}})
