@@ -4,10 +4,8 @@ package run_test
 
 import (
 	"context"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,9 +68,7 @@ func account(t *testing.T, printed string) (kubeconfig, token string) {
 // TestLeastAccess runs all patterns as a service account with exactly the roles that preflight prints. Each request that they do not
 // cover is refused by the API server, and makes a claim red or a phase fail.
 func TestLeastAccess(t *testing.T) {
-	if err := labtest.Lab(t).EnsureFixtures(t.Context(), labtest.Options(""), slices.Collect(maps.Keys(build.FixtureImages()))); err != nil {
-		t.Fatal(err) // by a kubeconfig nothing is brought to the cluster
-	}
+	labtest.BringFixtures(t)
 	kubeconfig, token := account(t, labtest.MustRun(t, "preflight", "--rbac", "all", "--allow-load").Stdout)
 	args := []string{"--kubeconfig", kubeconfig, "--image-registry", build.Registry, "--allow-load"}
 	if result := labtest.Run(t, append([]string{"preflight"}, args...)...); result.Code != 0 {

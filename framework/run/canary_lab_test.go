@@ -63,6 +63,7 @@ func TestCanariesAreInNoArtifact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	labtest.BringFixtures(t)
 	path, token := tokenKubeconfig(t)
 	mutant, err := os.ReadFile("../../suites/mongo-ingress/mutants/plain-port.yaml")
 	if err != nil {

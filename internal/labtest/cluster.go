@@ -3,7 +3,9 @@ package labtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/meshproof/meshproof/framework/kube"
 	"github.com/meshproof/meshproof/framework/lab"
+	"github.com/meshproof/meshproof/framework/lab/build"
 	v1 "github.com/meshproof/meshproof/reports/v1"
 )
 
@@ -26,6 +29,14 @@ func Lab(t testing.TB) *lab.Lab {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// BringFixtures brings the images of all fixtures to that lab, for runs by a kubeconfig, which bring none.
+func BringFixtures(t testing.TB) {
+	t.Helper()
+	if err := Lab(t).EnsureFixtures(t.Context(), Options(""), slices.Sorted(maps.Keys(build.FixtureImages()))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Client returns a client of that lab's cluster.

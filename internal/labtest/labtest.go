@@ -18,7 +18,7 @@ import (
 // commandTimeout bounds one command; the longest builds a whole lab.
 const commandTimeout = 30 * time.Minute
 
-var build = sync.OnceValues(func() (string, error) {
+var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "meshproof-test-*")
 	if err != nil {
 		return "", err
@@ -34,7 +34,7 @@ var build = sync.OnceValues(func() (string, error) {
 // Program returns the path of the command, built from the working tree.
 func Program(t testing.TB) string {
 	t.Helper()
-	program, err := build()
+	program, err := built()
 	if err != nil {
 		t.Fatalf("build meshproof: %v", err)
 	}

@@ -51,7 +51,7 @@ func routed(ctx context.Context, s *Scene) ([]Fact, error) {
 
 // leadTo tells whether one of the destinations is a cluster.
 func leadTo(to []destination, cluster string) bool {
-	_, port, subset, host := clusterOf(cluster)
+	port, subset, host := clusterOf(cluster)
 	return slices.ContainsFunc(to, func(d destination) bool {
 		return d.host == host && d.subset == subset && (d.port == "" || d.port == port)
 	})
