@@ -399,7 +399,9 @@ func oneVersion(ctx context.Context, s *Scene) ([]Fact, error) {
 	rules, err := s.routings(ctx)
 	var facts []Fact
 	for _, r := range rules {
-		if r.kind == "http" && len(r.to) == 1 && r.to[0].subset != "" && len(entries(r.rule, "match")) == 0 {
+		// One that others stand before gets only what those leave.
+		alone := len(entries(r.of.Object, "spec", "http")) == 1 && len(entries(r.rule, "match")) == 0
+		if r.kind == "http" && alone && len(r.to) == 1 && r.to[0].subset != "" {
 			facts = append(facts, Fact{"virtual-service": nameOf(r.of), "host": r.to[0].host, "subset": r.to[0].subset})
 		}
 	}
