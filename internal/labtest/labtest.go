@@ -24,7 +24,9 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	program := filepath.Join(dir, "meshproof")
-	output, err := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/meshproof/meshproof/cmd/meshproof").CombinedOutput()
+	compile := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/meshproof/meshproof/cmd/meshproof")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0") // as make has it: a static program
+	output, err := compile.CombinedOutput()
 	if err != nil {
 		return "", errors.New(string(output))
 	}
